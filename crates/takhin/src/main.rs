@@ -1,0 +1,3 @@
+//! The `takhin` binary.
+
+fn main() {}
