@@ -201,18 +201,19 @@ class Peers:
         wait_for("ceiling", child, log, lambda: True if answers(port) else None)
         return peer
 
-    def takhin_config(self, name, port, extra=""):
+    def takhin_command(self, name, port, extra):
+        """The command line of a broker on an empty data directory."""
+        if not self.takhin_binary.exists():
+            fail(f"{self.takhin_binary} is missing: cargo build --release --bin takhin, or say --takhin FILE")
         home = self.scratch / name
         home.mkdir()
         config = home / "takhin.yaml"
         config.write_text(f"server: {{host: 127.0.0.1, port: {port}}}\nstorage: {{data.dir: {home / 'data'}}}\n{extra}")
-        return config
+        return [self.takhin_binary, "serve", "--config", config]
 
     def start_takhin(self, extra=""):
-        if not self.takhin_binary.exists():
-            fail(f"{self.takhin_binary} is missing: cargo build --release --bin takhin, or say --takhin FILE")
         log = self.scratch / "takhin.log"
-        child = self.spawn([self.takhin_binary, "serve", "--config", self.takhin_config("takhin", 0, extra)], log)
+        child = self.spawn(self.takhin_command("takhin", 0, extra), log)
         peer = self.add("B", child, 0)
         peer.port = wait_for("takhin", child, log, lambda: listening_port(log))
         return peer
