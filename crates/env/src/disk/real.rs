@@ -1,0 +1,200 @@
+//! The machine's own disk.
+//!
+//! Direct files that their file system or this position refuses (`EINVAL`) go on through the page cache, and durable writes
+//! where `RWF_DSYNC` is not known become a write and an `fdatasync`: slower, never less durable.
+
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::{Access, AlignedBuffer, Caching, Disk, DiskError, DiskFile, Operation};
+
+/// Written at once where a file system can't reserve space.
+const ZEROS_BYTES: usize = 1 << 20;
+
+/// The machine's own disk.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// Cleared at the first write that the file system refuses to do directly.
+    direct: AtomicBool,
+    /// Cleared at the first write whose flag the kernel or file system does not know.
+    dsync: AtomicBool,
+}
+
+impl Disk for RealDisk {
+    fn open(&self, path: &Path, access: Access, caching: Caching) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let flags = OFlags::CLOEXEC
+            | match access {
+                Access::Read => OFlags::RDONLY,
+                Access::Write => OFlags::RDWR,
+                Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+            };
+        let mode = Mode::from_raw_mode(0o644);
+        let open = |flags| rustix::fs::open(path, flags, mode);
+        let (opened, direct) = match caching {
+            Caching::Cached => (open(flags), false),
+            Caching::Direct => match open(flags | OFlags::DIRECT) {
+                // A new file may have been created before the flag was refused: the second open must accept that.
+                Err(Errno::INVAL) => (open(flags.difference(OFlags::EXCL)), false),
+                opened => (opened, true),
+            },
+        };
+        let fd = opened.map_err(|errno| DiskError::new(Operation::Open, path, errno))?;
+        Ok(Arc::new(RealFile {
+            fd,
+            path: path.to_owned(),
+            direct: AtomicBool::new(direct),
+            dsync: AtomicBool::new(true),
+        }))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
+        let fail = |errno| DiskError::new(Operation::List, dir, errno);
+        let fd = open_dir(dir).map_err(fail)?;
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::new(fd).map_err(fail)? {
+            let entry = entry.map_err(fail)?;
+            match entry.file_name().to_str() {
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        Ok(names)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> Result<(), DiskError> {
+        match rustix::fs::stat(dir) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => return Ok(()),
+            Ok(_) => return Err(DiskError::new(Operation::CreateDir, dir, Errno::NOTDIR)),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(DiskError::new(Operation::CreateDir, dir, errno)),
+        }
+        let parent = match dir.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        if parent != Path::new(".") {
+            self.create_dir_all(parent)?;
+        }
+        match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => self.sync_dir(parent),
+            Err(errno) => Err(DiskError::new(Operation::CreateDir, dir, errno)),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        rustix::fs::unlink(path).map_err(|errno| DiskError::new(Operation::Remove, path, errno))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        rustix::fs::rename(from, to).map_err(|errno| DiskError::new(Operation::Rename, from, errno))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        open_dir(dir)
+            .and_then(rustix::fs::fsync)
+            .map_err(|errno| DiskError::new(Operation::SyncDir, dir, errno))
+    }
+}
+
+impl DiskFile for RealFile {
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> Result<usize, DiskError> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match rustix::io::pread(&self.fd, &mut buffer[filled..], position + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(self.error(Operation::Read, errno)),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> Result<(), DiskError> {
+        self.write_all(bytes, position, ReadWriteFlags::empty())
+            .map_err(|errno| self.error(Operation::Write, errno))
+    }
+
+    fn write_at_durable(&self, bytes: &[u8], position: u64) -> Result<(), DiskError> {
+        if self.dsync.load(Ordering::Relaxed) {
+            match self.write_all(bytes, position, ReadWriteFlags::DSYNC) {
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.dsync.store(false, Ordering::Relaxed),
+                written => return written.map_err(|errno| self.error(Operation::Write, errno)),
+            }
+        }
+        self.write_at(bytes, position)?;
+        self.sync()
+    }
+
+    fn sync(&self) -> Result<(), DiskError> {
+        rustix::fs::fdatasync(&self.fd).map_err(|errno| self.error(Operation::Sync, errno))
+    }
+
+    fn size(&self) -> Result<u64, DiskError> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(|errno| self.error(Operation::Resize, errno))?;
+        u64::try_from(stat.st_size).map_err(|_| self.error(Operation::Resize, Errno::OVERFLOW))
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), DiskError> {
+        rustix::fs::ftruncate(&self.fd, len).map_err(|errno| self.error(Operation::Resize, errno))
+    }
+
+    fn preallocate(&self, len: u64) -> Result<(), DiskError> {
+        match rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), 0, len) {
+            Ok(()) => Ok(()),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.fill_with_zeros(len),
+            Err(errno) => Err(self.error(Operation::Resize, errno)),
+        }
+    }
+}
+
+impl RealFile {
+    fn error(&self, operation: Operation, errno: Errno) -> DiskError {
+        DiskError::new(operation, &self.path, errno)
+    }
+
+    fn write_all(&self, bytes: &[u8], position: u64, flags: ReadWriteFlags) -> Result<(), Errno> {
+        let mut written = 0;
+        while written < bytes.len() {
+            let rest = [IoSlice::new(&bytes[written..])];
+            match rustix::io::pwritev2(&self.fd, &rest, position + written as u64, flags) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(count) => written += count,
+                Err(Errno::INTR) => {}
+                Err(Errno::INVAL) if self.direct.swap(false, Ordering::Relaxed) => {
+                    let kept = rustix::fs::fcntl_getfl(&self.fd)?.difference(OFlags::DIRECT);
+                    rustix::fs::fcntl_setfl(&self.fd, kept)?;
+                }
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_with_zeros(&self, len: u64) -> Result<(), DiskError> {
+        let mut zeros = AlignedBuffer::new();
+        zeros.resize(ZEROS_BYTES);
+        let mut position = self.size()?;
+        while position < len {
+            let count = usize::try_from(len - position).map_or(ZEROS_BYTES, |left| left.min(ZEROS_BYTES));
+            self.write_at(&zeros.as_slice()[..count], position)?;
+            position += count as u64;
+        }
+        Ok(())
+    }
+}
+
+fn open_dir(dir: &Path) -> Result<OwnedFd, Errno> {
+    rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
