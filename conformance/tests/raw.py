@@ -1,0 +1,127 @@
+"""Requests as bytes on a socket, for what no client sends: hand-made frames, and record batches that lie."""
+
+import itertools
+import socket
+import struct
+
+from schema import API, Writer
+
+RECORD_BATCH_HEADER = ">qiibIhiqqqhii"
+TABLE = []
+for _n in range(256):
+    for _ in range(8):
+        _n = (_n >> 1) ^ 0x82F63B78 if _n & 1 else _n >> 1
+    TABLE.append(_n)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    return crc ^ 0xFFFFFFFF
+
+
+class Closed(Exception):
+    """The broker closed the connection."""
+
+
+class Connection:
+    """One connection; `ask` sends a request of an API and returns its answer as a dictionary."""
+
+    _ids = itertools.count(1)
+
+    def __init__(self, broker, timeout=15):
+        self.socket = socket.create_connection(("127.0.0.1", broker.port), timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send_frame(self, frame):
+        self.socket.sendall(struct.pack(">i", len(frame)) + frame)
+
+    def read_frame(self):
+        """The next answer without its size; raises Closed at the end of the stream."""
+        size = struct.unpack(">i", self._exactly(4))[0]
+        return self._exactly(size)
+
+    def _exactly(self, count):
+        data = b""
+        while len(data) < count:
+            try:
+                part = self.socket.recv(count - len(data))
+            except (ConnectionResetError, BrokenPipeError):
+                raise Closed from None
+            if not part:
+                raise Closed
+            data += part
+        return data
+
+    def send(self, api, version, **body):
+        correlation_id = next(self._ids)
+        self.send_frame(bytes(API[api].encode(version, body, correlation_id).bytes))
+        return correlation_id
+
+    def receive(self, api, version, correlation_id):
+        got, answer = API[api].decode(version, self.read_frame())
+        assert got == correlation_id, f"answer {got} came, {correlation_id} was due"
+        return answer
+
+    def ask(self, api, version, **body):
+        return self.receive(api, version, self.send(api, version, **body))
+
+
+def varint(value):
+    """A zigzag varint, as records use them."""
+    out = Writer()
+    out.uvarint((value << 1) ^ (value >> 63))
+    return bytes(out.bytes)
+
+
+def varint_bytes(data):
+    return varint(-1) if data is None else varint(len(data)) + data
+
+
+def record(offset_delta, key, value, headers=(), timestamp_delta=0):
+    """One record of a v2 batch."""
+    body = b"\0" + varint(timestamp_delta) + varint(offset_delta) + varint_bytes(key) + varint_bytes(value)
+    body += varint(len(headers)) + b"".join(varint_bytes(k) + varint_bytes(v) for k, v in headers)
+    return varint(len(body)) + body
+
+
+def batch(values, *, timestamp=1_700_000_000_000, producer_id=-1, producer_epoch=-1, base_sequence=-1, attributes=0,
+          magic=2, crc=None, count=None, last_offset_delta=None, length=None, records=None, base_offset=0, max_timestamp=None):
+    """A record batch; every keyword makes it lie about one thing. `records` replaces the record bytes."""
+    if records is None:
+        records = b"".join(record(i, None, v) for i, v in enumerate(values))
+    real_count = len(values)
+    tail = struct.pack(
+        ">hiqqqhii", attributes, real_count - 1 if last_offset_delta is None else last_offset_delta,
+        timestamp, timestamp if max_timestamp is None else max_timestamp, producer_id, producer_epoch, base_sequence,
+        real_count if count is None else count,
+    ) + records
+    real_crc = crc32c(tail)
+    head = struct.pack(">qiibI", base_offset, 9 + len(tail) if length is None else length, -1, magic,
+                       real_crc if crc is None else crc)
+    return head + tail
+
+
+def produce(connection, topic, records, *, version=9, partition=0, acks=-1):
+    """Produces `records` (bytes) by topic name and returns the partition's answer."""
+    answer = connection.ask(
+        "Produce", version, Acks=acks, TimeoutMs=10_000,
+        TopicData=[{"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}],
+    )
+    return answer["Responses"][0]["PartitionResponses"][0]
+
+
+def create_topic(connection, name, partitions=1, replication=1, configs=(), version=7):
+    """Creates a topic and returns its answer."""
+    return connection.ask(
+        "CreateTopics", version, timeoutMs=10_000,
+        Topics=[{"Name": name, "NumPartitions": partitions, "ReplicationFactor": replication,
+                 "Configs": [{"Name": k, "Value": v} for k, v in configs]}],
+    )["Topics"][0]
