@@ -1,1 +1,11 @@
-//! Placeholder.
+//! Adaptive batching, pure: no clock, no disk, no task, no lock.
+//!
+//! Two things are joined on the way of a record, and their names are kept apart (docs: ARCHITECTURE.md):
+//!
+//! - **group commit**: everything pending on a node, of all connections and partitions, shares one WAL write
+//!   and one sync. [`CommitGroup`] is what forms while the disk is busy.
+//! - **merged batch**: many small record batches of one partition joined when the segment is written. Not built yet.
+
+pub mod commit_group;
+
+pub use commit_group::{CommitGroup, Entry, Full, Limits};

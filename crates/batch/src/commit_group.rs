@@ -1,0 +1,128 @@
+//! What forms while the disk is busy: the next group of record batches of all connections and partitions.
+//!
+//! Per shard a queue of *entries*; the last one is open and grows until it holds `entry_bytes_max`, then the next
+//! one opens. A batch larger than that is an entry alone. The caller hands over at most one entry per shard at a
+//! time ([`CommitGroup::take`]) and only when nothing is in flight: the longer the disk takes, the larger the
+//! group, and no timer is involved.
+//!
+//! Invariant: what was added leaves exactly once, in the order in which it was added to its shard, with its waiter.
+//! Invariant: bytes are counted from `add` to `settle`, so that memory stays bounded also while a commit hangs.
+
+use std::collections::VecDeque;
+
+/// The bounds of a [`CommitGroup`].
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// An entry closes when it holds this many bytes; a larger batch is an entry alone.
+    pub entry_bytes_max: usize,
+    /// Bytes forming and in flight, over all shards; a first item is always taken.
+    pub queued_bytes_max: usize,
+}
+
+/// One shard's share of a group: what will be a single entry of its log.
+#[derive(Debug)]
+pub struct Entry<W> {
+    /// The entry's bytes so far: the prefix that `CommitGroup` was made with, then the items.
+    pub bytes: Vec<u8>,
+    /// Who waits, in the order of the items.
+    pub waiters: Vec<W>,
+}
+
+/// The bound is reached: nothing was added. Stop reading until something has settled.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("commit queue holds {queued_bytes} of {queued_bytes_max} bytes")]
+pub struct Full {
+    /// Bytes forming and in flight.
+    pub queued_bytes: usize,
+    /// The bound.
+    pub queued_bytes_max: usize,
+}
+
+/// The node-wide group that forms next. `W` is whoever waits for an item's outcome.
+#[derive(Debug)]
+pub struct CommitGroup<W> {
+    limits: Limits,
+    prefix: Vec<u8>,
+    shards: Vec<VecDeque<Entry<W>>>,
+    queued_bytes: usize,
+    /// The size of the last entry taken: a good first capacity for the next.
+    entry_bytes_hint: usize,
+}
+
+impl<W> CommitGroup<W> {
+    /// An empty group over `shards` shards; every entry begins with `prefix`.
+    #[must_use]
+    pub fn new(shards: usize, prefix: Vec<u8>, limits: Limits) -> Self {
+        let queues = std::iter::repeat_with(VecDeque::new).take(shards).collect();
+        Self { limits, prefix, shards: queues, queued_bytes: 0, entry_bytes_hint: 4096 }
+    }
+
+    /// Adds one item of `item_bytes` bytes to `shard`'s forming entry; `write` appends exactly these.
+    ///
+    /// # Errors
+    /// [`Full`] when the bound is reached; `write` was not called then.
+    ///
+    /// # Panics
+    /// When `shard` is not below the number of shards.
+    pub fn add(
+        &mut self,
+        shard: usize,
+        item_bytes: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+        waiter: W,
+    ) -> Result<(), Full> {
+        if self.queued_bytes > 0 && self.queued_bytes + item_bytes > self.limits.queued_bytes_max {
+            return Err(Full {
+                queued_bytes: self.queued_bytes,
+                queued_bytes_max: self.limits.queued_bytes_max,
+            });
+        }
+        let prefix = &self.prefix;
+        let queue = &mut self.shards[shard];
+        let fits =
+            queue.back().is_some_and(|open| open.bytes.len() + item_bytes <= self.limits.entry_bytes_max);
+        if !fits {
+            let mut bytes = Vec::with_capacity(self.entry_bytes_hint.max(prefix.len() + item_bytes));
+            bytes.extend_from_slice(prefix);
+            queue.push_back(Entry { bytes, waiters: Vec::with_capacity(64) });
+        }
+        let open = queue.back_mut().expect("an open entry was just made sure of");
+        let before = open.bytes.len();
+        write(&mut open.bytes);
+        assert_eq!(open.bytes.len() - before, item_bytes, "an item wrote another length than it announced");
+        open.waiters.push(waiter);
+        self.queued_bytes += item_bytes;
+        Ok(())
+    }
+
+    /// Takes the oldest entry of `shard`, if it has one. Its bytes stay counted until [`CommitGroup::settle`].
+    pub fn take(&mut self, shard: usize) -> Option<Entry<W>> {
+        let entry = self.shards[shard].pop_front()?;
+        self.entry_bytes_hint =
+            (entry.bytes.len() + entry.bytes.len() / 4).max(4096).min(self.limits.entry_bytes_max);
+        Some(entry)
+    }
+
+    /// Says that an entry that was taken is resolved, whatever its outcome: its bytes count no longer.
+    pub fn settle(&mut self, entry_bytes: usize) {
+        let items = entry_bytes.saturating_sub(self.prefix.len());
+        assert!(items <= self.queued_bytes, "more bytes settled than were added");
+        self.queued_bytes -= items;
+    }
+
+    /// True when nothing waits to be taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shards.iter().all(VecDeque::is_empty)
+    }
+
+    /// Bytes forming and in flight.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.queued_bytes
+    }
+}
+
+#[cfg(test)]
+#[path = "commit_group_test.rs"]
+mod commit_group_test;
