@@ -1,0 +1,35 @@
+//! What each command does, one file per command.
+
+pub(crate) mod config;
+
+use anyhow::Result;
+
+use crate::{
+    cli::{Cli, Command},
+    output::{self, Output},
+    serve,
+};
+
+/// The command line was understood by its parser, and is wrong all the same: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// Runs what the command line says.
+///
+/// # Errors
+/// One line for the user; see [`UsageError`] for the exit status.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        None => serve::run(&cli.serve),
+        Some(Command::Serve(settings)) => serve::run(&settings),
+        Some(Command::Config(command)) => config::run(command),
+        Some(Command::Version(form)) => version(&Output::new(&form)),
+    }
+}
+
+fn version(output: &Output) -> Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    output.value(&serde_json::json!({ "version": version }), |out| writeln!(out, "takhin {version}"))?;
+    Ok(output::finish()?)
+}

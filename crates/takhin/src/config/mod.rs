@@ -1,0 +1,273 @@
+//! The configuration: defaults, then the YAML file, then `TAKHIN_*`, then arguments of the command.
+//!
+//! What can be set is said once, in [`table`]. A value is either in force, with its place of origin
+//! known, or the start is refused: nothing is guessed, rounded or ignored. Every fault is one line that
+//! names the key, the value, what is allowed and, for an unknown key, the nearest known one.
+//!
+//! Pure: files and the environment are read by the caller.
+
+mod environment;
+mod error;
+mod field;
+pub(crate) mod listener;
+mod nearest;
+mod rule;
+pub(crate) mod table;
+mod yaml;
+
+use std::{collections::BTreeMap, path::Path, str::FromStr};
+
+pub(crate) use self::{
+    environment::variable,
+    error::{ConfigError, Origin},
+    listener::Listener,
+    table::{Config, KEYS, Key},
+};
+use self::{field::Field, rule::Raw};
+
+#[cfg(test)]
+mod documentation_test;
+#[cfg(test)]
+mod environment_test;
+#[cfg(test)]
+mod error_test;
+#[cfg(test)]
+mod listener_test;
+#[cfg(test)]
+mod table_test;
+#[cfg(test)]
+mod yaml_test;
+
+/// Largest configuration file, in bytes.
+pub(crate) const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A key as somebody wrote it, and the value.
+#[derive(Debug)]
+pub(crate) struct Assignment {
+    key: String,
+    raw: Raw,
+    origin: Origin,
+}
+
+/// Where values are looked for; each later one wins.
+#[derive(Debug, Default)]
+pub(crate) struct Sources {
+    layers: Vec<Vec<Assignment>>,
+}
+
+impl Sources {
+    /// Adds the text of a configuration file.
+    ///
+    /// # Errors
+    /// The text isn't YAML of the expected shape.
+    pub(crate) fn file(&mut self, path: &Path, text: &str) -> Result<(), ConfigError> {
+        self.layers.push(yaml::parse(path, text)?);
+        Ok(())
+    }
+
+    /// Adds environment variables; those without our prefix are left alone.
+    pub(crate) fn environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        self.layers.push(environment::assignments(variables));
+    }
+
+    /// Adds `KEY=VALUE` arguments.
+    pub(crate) fn command_line(&mut self, arguments: impl IntoIterator<Item = (String, String)>) {
+        let assignment =
+            |(key, value)| Assignment { key, raw: Raw::Text(value), origin: Origin::CommandLine };
+        self.layers.push(arguments.into_iter().map(assignment).collect());
+    }
+
+    /// Puts the layers on one another and checks everything.
+    ///
+    /// # Errors
+    /// All that is wrong, in the order of the sources.
+    pub(crate) fn resolve(self) -> Result<InForce, Vec<ConfigError>> {
+        let mut values = Values::defaults();
+        let mut errors = Vec::new();
+        for layer in self.layers {
+            let mut of_layer: BTreeMap<&str, Origin> = BTreeMap::new();
+            for assignment in layer {
+                if let Err(e) = values.assign(assignment, &mut of_layer) {
+                    errors.push(e);
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let config = Config::read(&values);
+        let listeners = listener::resolve(&config).and_then(|listeners| {
+            check_between(&config)?;
+            Ok(listeners)
+        });
+        match listeners {
+            Ok(listeners) => Ok(InForce { config, listeners, values }),
+            Err(e) => Err(vec![e]),
+        }
+    }
+}
+
+/// An accepted value for every key, and where it came from.
+#[derive(Debug)]
+pub(crate) struct Values(BTreeMap<&'static str, (Raw, Origin)>);
+
+impl Values {
+    fn defaults() -> Self {
+        let value = |key: &'static Key| {
+            let default = Raw::Text(key.default.to_owned());
+            let raw = key.rule.accept(&default).expect("a test says that every default is allowed");
+            (key.path, (raw, Origin::Default))
+        };
+        Self(KEYS.iter().map(value).collect())
+    }
+
+    fn assign<'a>(
+        &mut self,
+        assignment: Assignment,
+        of_layer: &mut BTreeMap<&'a str, Origin>,
+    ) -> Result<(), ConfigError>
+    where
+        'static: 'a,
+    {
+        let Assignment { key: written, raw, origin } = assignment;
+        let Some(key) = table::find(&written) else {
+            // A group whose keys are all commented out.
+            let is_group = KEYS
+                .iter()
+                .any(|key| key.path.strip_prefix(&*written).is_some_and(|rest| rest.starts_with('.')));
+            return match raw {
+                Raw::Missing if is_group => Ok(()),
+                value => Err(ConfigError::UnknownKey { key: written, value, origin }),
+            };
+        };
+        if let Some(first) = of_layer.insert(key.path, origin.clone()) {
+            return Err(ConfigError::Twice { key: key.path, value: raw, origin, first });
+        }
+        match key.rule.accept(&raw) {
+            Some(accepted) => {
+                self.0.insert(key.path, (accepted, origin));
+                Ok(())
+            }
+            None => Err(ConfigError::NotAllowed { key: key.path, value: raw, origin, rule: &key.rule }),
+        }
+    }
+
+    fn get(&self, key: &'static Key) -> &(Raw, Origin) {
+        self.0.get(key.path).expect("there is a value for every key of the table")
+    }
+
+    fn field<T: Field>(&self, path: &'static str) -> T {
+        let key = table::find(path).expect("fields are of the table");
+        T::read(&self.get(key).0, &key.rule).expect("a test says that fields hold what their rules allow")
+    }
+}
+
+/// The configuration that a process runs with.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) config: Config,
+    pub(crate) listeners: Vec<Listener>,
+    values: Values,
+}
+
+impl InForce {
+    /// Every key with its value as text and its origin, in the order of the table.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static Key, String, &Origin)> {
+        KEYS.iter().map(|key| {
+            let (raw, origin) = self.values.get(key);
+            (key, raw.shown(), origin)
+        })
+    }
+
+    /// Settings that somebody made and that have no effect beside others, a line each.
+    pub(crate) fn without_effect(&self) -> Vec<String> {
+        let is_set = |path| {
+            let key = table::find(path).expect("keys of the table");
+            self.values.get(key).1 != Origin::Default
+        };
+        let mut lines = Vec::new();
+        for (path, winner, wins) in [
+            ("server.host", "kafka.listeners", !self.config.kafka.listeners.is_empty()),
+            ("server.port", "kafka.listeners", !self.config.kafka.listeners.is_empty()),
+            ("kafka.advertised.host", "kafka.advertised.listeners", self.first_is_advertised()),
+            ("kafka.advertised.port", "kafka.advertised.listeners", self.first_is_advertised()),
+        ] {
+            if wins && is_set(path) {
+                lines.push(format!("{path} has no effect: {winner} wins"));
+            }
+        }
+        lines
+    }
+
+    fn first_is_advertised(&self) -> bool {
+        let first = self.listeners.first().map(|listener| &listener.name);
+        self.config.kafka.advertised_listeners.iter().any(|a| Some(&a.name) == first)
+    }
+}
+
+/// Bounds that one key sets to another.
+fn check_between(config: &Config) -> Result<(), ConfigError> {
+    let (kafka, storage) = (&config.kafka, &config.storage);
+    let frame_max = u64::from(kafka.socket_request_max_bytes);
+    if kafka.queued_max_bytes < frame_max {
+        let allowed = format!("at least kafka.socket.request.max.bytes, {frame_max}");
+        let value = kafka.queued_max_bytes.to_string();
+        return Err(ConfigError::rule_between("kafka.queued.max.bytes", value, allowed));
+    }
+    let batch_max = u64::from(kafka.max_message_bytes);
+    if let Some(tail_max) = storage.tail_max_bytes.filter(|tail_max| *tail_max < batch_max) {
+        let allowed = format!("at least kafka.max.message.bytes, {batch_max}");
+        return Err(ConfigError::rule_between("storage.tail.max.bytes", tail_max.to_string(), allowed));
+    }
+    Ok(())
+}
+
+macro_rules! words {
+    ($(#[doc = $doc:literal])+ $name:ident { $($(#[doc = $word_doc:literal])+ $variant:ident = $word:literal,)* }) => {
+        $(#[doc = $doc])+
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name {$($(#[doc = $word_doc])+ $variant,)*}
+
+        impl $name {
+            /// The words, as a user writes them.
+            pub(crate) const WORDS: &[&str] = &[$($word),*];
+        }
+
+        impl FromStr for $name {
+            type Err = ();
+
+            fn from_str(text: &str) -> Result<Self, ()> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(()),
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// How important a message must be to be written.
+    LogLevel {
+        /// Nothing works as it should.
+        Error = "error",
+        /// Something needs a look.
+        Warn = "warn",
+        /// What an operator wants to know.
+        Info = "info",
+        /// What a developer wants to know.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// The form of messages.
+    LogFormat {
+        /// Lines to read.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
+}

@@ -1,0 +1,166 @@
+//! Every key there is: name, default, range, unit, what it does, and the field that holds it.
+//!
+//! One row is all that a key needs: the typed [`Config`], the checks, the environment names, `config
+//! show` and docs/configuration.md come from it. A key is here once it does something.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::{
+    LogFormat, LogLevel, Values,
+    listener::{self, Endpoint},
+    rule::{Rule, Word},
+};
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// The key as it is written in full, such as `kafka.max.message.bytes`.
+    pub(crate) path: &'static str,
+    /// Other names that mean the same: Kafka's own, where ours differs.
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) rule: Rule,
+    pub(crate) default: &'static str,
+    /// What it does, in a sentence or two.
+    pub(crate) doc: &'static str,
+}
+
+macro_rules! table {
+    ($(
+        $(#[doc = $group_doc:literal])+
+        $group:ident: $Group:ident {$(
+            $(#[doc = $doc:literal])+
+            $field:ident: $ty:ty = $path:literal $(| $alias:literal)*, $rule:expr, $default:literal;
+        )*}
+    )*) => {
+        /// The rows, in the order in which they are shown.
+        pub(crate) const KEYS: &[Key] = &[$($(Key {
+            path: $path,
+            aliases: &[$($alias),*],
+            rule: $rule,
+            default: $default,
+            doc: concat!($($doc),+).trim_ascii(),
+        },)*)*];
+
+        /// What is in force, typed: one field per key.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) struct Config {$(
+            $(#[doc = $group_doc])+
+            pub(crate) $group: $Group,
+        )*}
+
+        $(
+            $(#[doc = $group_doc])+
+            #[derive(Debug, Clone, PartialEq, Eq)]
+            pub(crate) struct $Group {$(
+                $(#[doc = $doc])+
+                pub(crate) $field: $ty,
+            )*}
+        )*
+
+        impl Config {
+            /// Reads every field; `values` holds an accepted value for every key.
+            pub(super) fn read(values: &Values) -> Self {
+                Self {$($group: $Group {$($field: values.field($path),)*},)*}
+            }
+        }
+    };
+}
+
+const INT_MAX: i64 = 2_147_483_647;
+const PORT_MAX: i64 = 65_535;
+const GIB: i64 = 1 << 30;
+
+const fn integer(min: i64, max: i64, unit: &'static str) -> Rule {
+    Rule::Integer { min, max, unit, word: None }
+}
+
+const fn integer_or(
+    min: i64,
+    max: i64,
+    unit: &'static str,
+    text: &'static str,
+    meaning: &'static str,
+) -> Rule {
+    Rule::Integer { min, max, unit, word: Some(Word { text, meaning }) }
+}
+
+table! {
+    /// Where the broker listens when `kafka.listeners` says nothing.
+    server: Server {
+        /// Address to bind: 0.0.0.0 is every IPv4 address of the machine.
+        host: String = "server.host", Rule::Text { allowed: "an IP address or a host name", fits: listener::is_host }, "0.0.0.0";
+        /// Port to bind: 0 takes a free one, which the start prints.
+        port: u16 = "server.port", integer(0, PORT_MAX, ""), "9092";
+    }
+
+    /// The Kafka port.
+    kafka: Kafka {
+        /// Number of this broker, kept by its data directory.
+        broker_id: i32 = "kafka.broker.id", integer(0, INT_MAX, ""), "1";
+        /// Addresses to bind, each NAME://host:port; wins over server.host and server.port.
+        listeners: Vec<Endpoint> = "kafka.listeners",
+            Rule::List { allowed: "NAME://host:port (plain text; an empty host binds every address)", fits: listener::is_bind }, "";
+        /// Host that clients are told to connect to, on the first listener. Empty: the bound host, and where that is every address,
+        /// the one on which the client reached the broker.
+        advertised_host: Option<String> = "kafka.advertised.host",
+            Rule::Text { allowed: "a host name or an IP address, not 0.0.0.0 or ::", fits: listener::is_advertised_host_or_empty }, "";
+        /// Port that clients are told to connect to, on the first listener.
+        advertised_port: Option<u16> = "kafka.advertised.port", integer_or(1, PORT_MAX, "", "auto", "the bound port"), "auto";
+        /// What clients of each listener are told to connect to, each NAME://host:port; wins over kafka.advertised.host and
+        /// kafka.advertised.port.
+        advertised_listeners: Vec<Endpoint> = "kafka.advertised.listeners",
+            Rule::List { allowed: "NAME://host:port, the name being that of a listener", fits: listener::is_advertised }, "";
+        /// Largest record batch accepted; a topic's own max.message.bytes wins.
+        max_message_bytes: u32 = "kafka.max.message.bytes" | "kafka.message.max.bytes", integer(0, INT_MAX, "bytes"), "1048588";
+        /// Connections at a time; one more is closed as soon as it is accepted.
+        max_connections: u32 = "kafka.max.connections", integer(1, 1_000_000, "connections"), "10000";
+        /// Longest that a request may wait for its commit before it is answered with an error.
+        request_timeout: Duration = "kafka.request.timeout.ms", integer(1, INT_MAX, "milliseconds"), "30000";
+        /// Longest that a connection may take for its first request, or for the rest of a half-sent one.
+        connection_timeout: Duration = "kafka.connection.timeout.ms", integer(1, INT_MAX, "milliseconds"), "60000";
+        /// A connection without a request for this long is closed.
+        connections_max_idle: Option<Duration> = "kafka.connections.max.idle.ms",
+            integer_or(1, INT_MAX, "milliseconds", "-1", "never"), "600000";
+        /// Partitions of a topic that was created without saying how many.
+        num_partitions: i32 = "kafka.num.partitions", integer(1, 100_000, "partitions"), "1";
+        /// A client that asks about a topic which does not exist creates it.
+        auto_create_topics_enable: bool = "kafka.auto.create.topics.enable", Rule::Flag, "true";
+        /// Threads that serve connections.
+        num_network_threads: Option<u32> = "kafka.num.network.threads",
+            integer_or(1, 256, "threads", "auto", "half of the processors, from 1 to 8"), "auto";
+        /// Largest request frame; a connection that announces more is closed.
+        socket_request_max_bytes: u32 = "kafka.socket.request.max.bytes", integer(1024, INT_MAX, "bytes"), "104857600";
+        /// Bytes of requests that wait to be committed, over all connections; beyond it sockets are not read.
+        queued_max_bytes: u64 = "kafka.queued.max.bytes" | "kafka.queued.max.request.bytes", integer(1 << 20, 1024 * GIB, "bytes"), "268435456";
+    }
+
+    /// What is on disk, and what waits in memory to get there.
+    storage: Storage {
+        /// Directory of everything the broker keeps; made if it is missing.
+        data_dir: PathBuf = "storage.data.dir", Rule::Text { allowed: "the path of a directory", fits: is_path }, "./takhin-data";
+        /// Size at which a partition's segment file is closed and the next one begun.
+        log_segment_size: u32 = "storage.log.segment.size" | "kafka.log.segment.bytes", integer(1 << 20, INT_MAX, "bytes"), "1073741824";
+        /// Bytes of the write-ahead log that are kept.
+        wal_max_bytes: u64 = "storage.wal.max.bytes", integer(256 << 20, 1024 * GIB, "bytes"), "1073741824";
+        /// Memory for committed records that are not in their segments yet.
+        tail_max_bytes: Option<u64> = "storage.tail.max.bytes",
+            integer_or(16 << 20, 1024 * GIB, "bytes", "auto", "an eighth of the memory, at least 64 MiB"), "auto";
+    }
+
+    /// Messages for people, on standard error.
+    logging: Logging {
+        /// The least important messages that are written.
+        level: LogLevel = "logging.level", Rule::Choice(LogLevel::WORDS), "info";
+        /// Lines to read, or one JSON object a line.
+        format: LogFormat = "logging.format", Rule::Choice(LogFormat::WORDS), "text";
+    }
+}
+
+fn is_path(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0')
+}
+
+/// The key that `path` names, by its own name or by an alias.
+pub(crate) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path || key.aliases.contains(&path))
+}
