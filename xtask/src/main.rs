@@ -1,3 +1,42 @@
-//! Project tasks.
+//! The project's own tasks: `cargo xtask <task>`.
+//!
+//! - `codegen [--check]`: messages and API table of crate `wire`, see [`codegen`].
+//! - `check`: dependencies and invariants that the compiler cannot hold, see [`check`].
 
-fn main() {}
+// A tool beside the stack: it reads and writes source files, and no simulation ever runs it.
+#![allow(clippy::disallowed_methods)]
+
+mod check;
+mod codegen;
+
+use anyhow::bail;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask codegen [--check] | check";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> anyhow::Result<()> {
+    match *arguments {
+        ["codegen"] => codegen::write(&root()),
+        ["codegen", "--check"] => codegen::check(&root()),
+        ["check"] => check::run(&root()),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// The workspace's directory.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is in the workspace").to_owned()
+}
