@@ -60,7 +60,7 @@ class Kcat:
     name = "kcat"
     sets_timestamps = False
     # Separators that do not occur in any record of the suite.
-    KEY_END, RECORD_END = b"\x01k\x01", b"\x01r\x01"
+    KEY_END, RECORD_END = b"\x01\x02key-end\x03\x01", b"\x01\x02record-end\x03\x01"
 
     def __init__(self, path="kcat"):
         self.path = path
@@ -106,7 +106,7 @@ class Kcat:
                 and all(v is not None and v.isascii() and v.decode().isprintable() for _, v in record.headers))
 
     def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
-        form = "%p %o %T %K %S %k%s%h\\x01r\\x01"
+        form = "%p %o %T %K %S %k%s%h" + self._escaped(self.RECORD_END)
         command = [self.path, "-C", "-q", "-u", "-b", broker.address, "-t", topic, "-p", str(partition), "-o", str(offset),
                    "-c", str(count), "-f", form, "-X", "check.crcs=true"]
         if count == 0:

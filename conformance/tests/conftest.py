@@ -65,6 +65,16 @@ def broker(broker_kind, tmp_path_factory):
     broker.stop()
 
 
+@pytest.fixture(scope="session")
+def strict_broker(broker_kind, tmp_path_factory):
+    """Another one: creates no topic by itself, and takes batches of up to 2 MiB."""
+    settings = {"auto.create.topics.enable": "false", "message.max.bytes": 2 << 20}
+    broker = _running(broker_kind, tmp_path_factory.mktemp(broker_kind), settings)
+    yield broker
+    _RUNNING.remove(broker)
+    broker.stop()
+
+
 @pytest.fixture
 def start_broker(broker_kind, tmp_path):
     """Starts a broker for one test: `start_broker({"num.partitions": 7}, port=free_port())`."""

@@ -6,7 +6,6 @@ import struct
 
 from schema import API, Writer
 
-RECORD_BATCH_HEADER = ">qiibIhiqqqhii"
 TABLE = []
 for _n in range(256):
     for _ in range(8):
@@ -121,7 +120,43 @@ def produce(connection, topic, records, *, version=9, partition=0, acks=-1):
 def create_topic(connection, name, partitions=1, replication=1, configs=(), version=7):
     """Creates a topic and returns its answer."""
     return connection.ask(
-        "CreateTopics", version, timeoutMs=10_000,
+        "CreateTopics", version, TimeoutMs=10_000,
         Topics=[{"Name": name, "NumPartitions": partitions, "ReplicationFactor": replication,
                  "Configs": [{"Name": k, "Value": v} for k, v in configs]}],
     )["Topics"][0]
+
+
+def producer_id(connection):
+    """(producer id, epoch) from InitProducerId, without a transactional id."""
+    answer = connection.ask("InitProducerId", 4, TransactionTimeoutMs=60_000, ProducerId=-1, ProducerEpoch=-1, TransactionalId=None)
+    assert answer["ErrorCode"] == 0, answer
+    return answer["ProducerId"], answer["ProducerEpoch"]
+
+
+def fetch(connection, topic, offset, *, partition=0, max_wait_ms=500, min_bytes=1, max_bytes=50 << 20, partition_bytes=50 << 20, version=12):
+    """Fetches by topic name, without a session, and returns the partition's answer."""
+    answer = connection.ask(
+        "Fetch", version, ReplicaId=-1, MaxWaitMs=max_wait_ms, MinBytes=min_bytes, MaxBytes=max_bytes, SessionEpoch=-1,
+        Topics=[{"Topic": topic, "Partitions": [
+            {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": partition_bytes, "CurrentLeaderEpoch": -1,
+             "LastFetchedEpoch": -1, "LogStartOffset": -1}]}])
+    return answer["Responses"][0]["Partitions"][0]
+
+
+BATCH_FIELDS = ["base_offset", "length", "leader_epoch", "magic", "crc", "attributes", "last_offset_delta", "base_timestamp",
+                "max_timestamp", "producer_id", "producer_epoch", "base_sequence", "count"]
+BATCH_FORM = struct.Struct(">qiibIhiqqqhii")
+
+
+def batches(data):
+    """The headers of the whole record batches in `data`; each one's checksum has to be right."""
+    found, at = [], 0
+    while at + BATCH_FORM.size <= len(data):
+        header = dict(zip(BATCH_FIELDS, BATCH_FORM.unpack_from(data, at), strict=True))
+        end = at + 12 + header["length"]
+        if end > len(data):
+            break
+        assert header["crc"] == crc32c(data[at + 21 : end]), f"wrong checksum at offset {header['base_offset']}"
+        found.append(header)
+        at = end
+    return found

@@ -99,7 +99,8 @@ def _within(version, bounds):
 
 class Field:
     def __init__(self, spec, structs):
-        self.name, self.type = spec["name"], spec["type"]
+        # A few of the definitions begin a name with a small letter.
+        self.name, self.type = spec["name"][0].upper() + spec["name"][1:], spec["type"]
         self.versions = _range(spec["versions"])
         self.nullable = _range(spec.get("nullableVersions"))
         self.tagged = _range(spec.get("taggedVersions"))

@@ -25,7 +25,7 @@ def list_offsets(connection, name, partitions, timestamp, version=7):
     """The ListOffsets answer of each partition for one timestamp."""
     answer = connection.ask("ListOffsets", version, ReplicaId=-1, Topics=[{
         "Name": name, "Partitions": [{"PartitionIndex": p, "CurrentLeaderEpoch": -1, "Timestamp": timestamp} for p in partitions]}])
-    return answer["Topics"][0]["Partitions"]
+    return sorted(answer["Topics"][0]["Partitions"], key=lambda p: p["PartitionIndex"])
 
 
 def end_offset(broker, name, partition=0):
