@@ -2,18 +2,21 @@
 //!
 //! - `codegen [--check]`: messages and API table of crate `wire`, see [`codegen`].
 //! - `check`: dependencies and invariants that the compiler cannot hold, see [`check`].
+//! - `dependencies [ADVISORY-DB]`: licences and advisories of everything that is built in, see [`dependencies`].
 
 // A tool beside the stack: it reads and writes source files, and no simulation ever runs it.
 #![allow(clippy::disallowed_methods)]
 
 mod check;
 mod codegen;
+mod dependencies;
+mod graph;
 
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check] | check";
+const USAGE: &str = "usage: cargo xtask codegen [--check] | check | dependencies [ADVISORY-DB]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -32,6 +35,8 @@ fn run(arguments: &[&str]) -> anyhow::Result<()> {
         ["codegen"] => codegen::write(&root()),
         ["codegen", "--check"] => codegen::check(&root()),
         ["check"] => check::run(&root()),
+        ["dependencies"] => dependencies::run(&root(), None),
+        ["dependencies", database] => dependencies::run(&root(), Some(Path::new(database))),
         _ => bail!("{USAGE}"),
     }
 }
