@@ -15,7 +15,7 @@ use std::collections::VecDeque;
 pub struct Limits {
     /// An entry closes when it holds this many bytes; a larger batch is an entry alone.
     pub entry_bytes_max: usize,
-    /// Bytes forming and in flight, over all shards; a first item is always taken.
+    /// Bytes forming and in flight, over all shards, at which [`CommitGroup::check_room`] refuses.
     pub queued_bytes_max: usize,
 }
 
@@ -57,26 +57,24 @@ impl<W> CommitGroup<W> {
         Self { limits, prefix, shards: queues, queued_bytes: 0, entry_bytes_hint: 4096 }
     }
 
-    /// Adds one item of `item_bytes` bytes to `shard`'s forming entry; `write` appends exactly these.
+    /// Whether `bytes` more may be added. An empty queue takes anything, so that nothing is refused for ever.
     ///
     /// # Errors
-    /// [`Full`] when the bound is reached; `write` was not called then.
+    /// [`Full`] when the bound would be passed.
+    pub fn check_room(&self, bytes: usize) -> Result<(), Full> {
+        let (queued_bytes, queued_bytes_max) = (self.queued_bytes, self.limits.queued_bytes_max);
+        if queued_bytes > 0 && queued_bytes.saturating_add(bytes) > queued_bytes_max {
+            return Err(Full { queued_bytes, queued_bytes_max });
+        }
+        Ok(())
+    }
+
+    /// Adds one item of `item_bytes` bytes to `shard`'s forming entry; `write` appends exactly these. The caller has
+    /// checked that there is room for the request that the item is of, and adds the items of a request together.
     ///
     /// # Panics
-    /// When `shard` is not below the number of shards.
-    pub fn add(
-        &mut self,
-        shard: usize,
-        item_bytes: usize,
-        write: impl FnOnce(&mut Vec<u8>),
-        waiter: W,
-    ) -> Result<(), Full> {
-        if self.queued_bytes > 0 && self.queued_bytes + item_bytes > self.limits.queued_bytes_max {
-            return Err(Full {
-                queued_bytes: self.queued_bytes,
-                queued_bytes_max: self.limits.queued_bytes_max,
-            });
-        }
+    /// When `shard` is not below the number of shards, or `write` appends another number of bytes.
+    pub fn add(&mut self, shard: usize, item_bytes: usize, write: impl FnOnce(&mut Vec<u8>), waiter: W) {
         let prefix = &self.prefix;
         let queue = &mut self.shards[shard];
         let fits =
@@ -92,7 +90,6 @@ impl<W> CommitGroup<W> {
         assert_eq!(open.bytes.len() - before, item_bytes, "an item wrote another length than it announced");
         open.waiters.push(waiter);
         self.queued_bytes += item_bytes;
-        Ok(())
     }
 
     /// Takes the oldest entry of `shard`, if it has one. Its bytes stay counted until [`CommitGroup::settle`].

@@ -8,7 +8,9 @@ fn group(entry_bytes_max: usize, queued_bytes_max: usize) -> CommitGroup<u32> {
 }
 
 fn add(group: &mut CommitGroup<u32>, shard: usize, item: &[u8], waiter: u32) -> Result<(), Full> {
-    group.add(shard, item.len(), |out| out.extend_from_slice(item), waiter)
+    group.check_room(item.len())?;
+    group.add(shard, item.len(), |out| out.extend_from_slice(item), waiter);
+    Ok(())
 }
 
 #[test]
