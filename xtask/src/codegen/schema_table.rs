@@ -20,7 +20,7 @@ pub(crate) fn file(source: &Source) -> String {
     }
     format!(
         "//! All messages of all APIs, as data.\n\n\
-         use super::{{Api, Field, Message, Type, field}};\n\n\
+         use super::{{Api, Message, Type, field}};\n\n\
          /// Hands `(key, request type, response type)` of each API to a macro.\n\
          macro_rules! with_all_messages {{\n($callback:ident) => {{\n$callback! {{\n{list}}}\n}};\n}}\n\
          pub(crate) use with_all_messages;\n\n\
@@ -54,9 +54,6 @@ fn fields(definition: &Definition, fields: &[Field], versions: Versions) -> Stri
         }
         if let Some(tag) = item.tag {
             let _ = write!(out, ".tag({tag})");
-        }
-        if let (true, Some(default)) = (item.tag.is_some(), &item.default) {
-            let _ = write!(out, ".default({default:?})");
         }
         out.push_str(",\n");
     }

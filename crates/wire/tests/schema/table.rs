@@ -2,7 +2,7 @@
 
 //! All messages of all APIs, as data.
 
-use super::{Api, Field, Message, Type, field};
+use super::{Api, Message, Type, field};
 
 /// Hands `(key, request type, response type)` of each API to a macro.
 macro_rules! with_all_messages {
@@ -185,7 +185,7 @@ pub(crate) static APIS: [Api; 77] = [
             versions: (4, 18),
             flexible: (12, 18),
             fields: &[
-                field("ClusterId", Type::String, (12, 18)).nullable(12, 18).tag(0).default("null"),
+                field("ClusterId", Type::String, (12, 18)).nullable(12, 18).tag(0),
                 field("ReplicaId", Type::Int(4), (4, 14)),
                 field(
                     "ReplicaState",
@@ -217,9 +217,7 @@ pub(crate) static APIS: [Api; 77] = [
                                 field("LogStartOffset", Type::Int(8), (5, 18)),
                                 field("PartitionMaxBytes", Type::Int(4), (4, 18)),
                                 field("ReplicaDirectoryId", Type::Uuid, (17, 18)).tag(0),
-                                field("HighWatermark", Type::Int(8), (18, 18))
-                                    .tag(1)
-                                    .default("9223372036854775807"),
+                                field("HighWatermark", Type::Int(8), (18, 18)).tag(1),
                             ])),
                             (4, 18),
                         ),
@@ -907,7 +905,7 @@ pub(crate) static APIS: [Api; 77] = [
                     (3, 4),
                 )
                 .tag(0),
-                field("FinalizedFeaturesEpoch", Type::Int(8), (3, 4)).tag(1).default("-1"),
+                field("FinalizedFeaturesEpoch", Type::Int(8), (3, 4)).tag(1),
                 field(
                     "FinalizedFeatures",
                     Type::Array(&Type::Struct(&[
@@ -918,7 +916,7 @@ pub(crate) static APIS: [Api; 77] = [
                     (3, 4),
                 )
                 .tag(2),
-                field("ZkMigrationReady", Type::Bool, (3, 4)).tag(3).default("false"),
+                field("ZkMigrationReady", Type::Bool, (3, 4)).tag(3),
             ],
         },
     },
