@@ -3,6 +3,7 @@
 //! - `codegen [--check]`: messages and API table of crate `wire`, see [`codegen`].
 //! - `check`: dependencies and invariants that the compiler cannot hold, see [`check`].
 //! - `dependencies [ADVISORY-DB]`: licences and advisories of everything that is built in, see [`dependencies`].
+//! - `test [--list | --only STEP ...]`: everything above and all tests, see [`test`].
 
 // A tool beside the stack: it reads and writes source files, and no simulation ever runs it.
 #![allow(clippy::disallowed_methods)]
@@ -11,34 +12,40 @@ mod check;
 mod codegen;
 mod dependencies;
 mod graph;
+mod test;
 
 use anyhow::bail;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask codegen [--check] | check | dependencies [ADVISORY-DB]";
+const USAGE: &str = "\
+usage: cargo xtask codegen [--check]
+       cargo xtask check
+       cargo xtask dependencies [ADVISORY-DB]
+       cargo xtask test [--list | --only STEP ...]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run(&arguments).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }
 
-fn run(arguments: &[&str]) -> anyhow::Result<()> {
+fn run(arguments: &[&str]) -> anyhow::Result<ExitCode> {
     match *arguments {
-        ["codegen"] => codegen::write(&root()),
-        ["codegen", "--check"] => codegen::check(&root()),
-        ["check"] => check::run(&root()),
-        ["dependencies"] => dependencies::run(&root(), None),
-        ["dependencies", database] => dependencies::run(&root(), Some(Path::new(database))),
+        ["codegen"] => codegen::write(&root())?,
+        ["codegen", "--check"] => codegen::check(&root())?,
+        ["check"] => check::run(&root())?,
+        ["dependencies"] => dependencies::run(&root(), None)?,
+        ["dependencies", database] => dependencies::run(&root(), Some(Path::new(database)))?,
+        ["test", "--list"] => test::list(),
+        ["test"] => return test::run(&root(), &[]),
+        ["test", "--only", ref only @ ..] if !only.is_empty() => return test::run(&root(), only),
         _ => bail!("{USAGE}"),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The workspace's directory.

@@ -171,10 +171,10 @@ fn queues_have_bounds(tree: &Tree) -> Vec<Finding> {
     {
         for (line, code) in code_lines(file) {
             let code: String = code.split_whitespace().collect();
-            // std's `channel()` has no bound; tokio's takes one.
-            let made = code
-                .match_indices("channel")
-                .any(|(at, word)| calls_without_argument(&code[at + word.len()..]));
+            // std's `channel()` has no bound, tokio's takes one, and a oneshot holds one value.
+            let made = code.match_indices("channel").any(|(at, word)| {
+                !code[..at].ends_with("oneshot::") && calls_without_argument(&code[at + word.len()..])
+            });
             if made || code.contains("unbounded") {
                 let text = "a queue without a bound; use sync_channel, a bounded channel, or count its bytes";
                 found.push(finding(file, line, text));
