@@ -1,0 +1,330 @@
+//! The log as callers have it: a handle for all threads, and the two threads behind it.
+//!
+//! Hot path: `append` and `submit` take one lock for a moment; the WAL thread swaps the whole queue out, and is woken only
+//! when it sleeps. The listener is called once per write, under no lock.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use env::Instant;
+use env::disk::Disk;
+
+use super::error::{AppendError, Poisoned, WalError};
+use super::frame::Frame;
+use super::options::WalOptions;
+use super::queue::WalQueue;
+use super::recovery::Recovered;
+use super::stats::WalStats;
+use super::upkeep::{Upkeep, UpkeepDone};
+use super::writer::{Step, WalCore};
+use crate::id::ShardId;
+
+/// How long to wait before asking a full disk again.
+const SPACE_RETRY: Duration = Duration::from_secs(1);
+
+/// Told, on the WAL thread, what has become durable.
+pub trait WalListener: Send + Sync {
+    /// The frames of these tickets are durable, or will never be known to be. Called once per write, tickets in the order
+    /// of their appends; what is left in `batch` is cleared afterwards. Must not block: the next write waits for it.
+    fn synced(&self, batch: &mut Vec<(ShardId, u64)>, result: Result<(), Poisoned>);
+}
+
+/// A handle to the write-ahead log; clones share it. The last one to go writes what was submitted and ends the threads.
+#[derive(Clone)]
+pub struct Wal {
+    threads: Arc<Threads>,
+}
+
+struct Threads {
+    shared: Arc<Shared>,
+    wal: Option<JoinHandle<()>>,
+    upkeep: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    /// The WAL thread waits to be woken.
+    sleeping: AtomicBool,
+    /// Entries are refused for want of space.
+    no_space: AtomicBool,
+    queued_bytes: AtomicU64,
+    queued_bytes_max: u64,
+    poisoned: OnceLock<Poisoned>,
+    wal_thread: OnceLock<Thread>,
+    upkeep_thread: OnceLock<Thread>,
+}
+
+struct State {
+    queue: WalQueue,
+    /// At most one per shard.
+    releases: Vec<(ShardId, u64)>,
+    /// At most one prepares a file; removals are added to it while it waits.
+    upkeep: Option<Upkeep>,
+    upkeep_done: Vec<UpkeepDone>,
+    stats: WalStats,
+    closing: bool,
+}
+
+impl Wal {
+    /// Opens the log in `dir`, which is created when missing, and starts its threads.
+    ///
+    /// # Errors
+    /// [`WalError`]; a damaged log is left as it is.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: WalOptions,
+        listener: Arc<dyn WalListener>,
+    ) -> Result<(Self, Recovered), WalError> {
+        let (core, recovered) = WalCore::open(disk.clone(), dir, options.clone())?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: WalQueue::new(&recovered, &options),
+                releases: Vec::new(),
+                upkeep: None,
+                upkeep_done: Vec::new(),
+                stats: core.stats(),
+                closing: false,
+            }),
+            sleeping: AtomicBool::new(false),
+            no_space: AtomicBool::new(false),
+            queued_bytes: AtomicU64::new(0),
+            queued_bytes_max: options.queued_bytes_max,
+            poisoned: OnceLock::new(),
+            wal_thread: OnceLock::new(),
+            upkeep_thread: OnceLock::new(),
+        });
+        let mut threads = Threads { shared: shared.clone(), wal: None, upkeep: None };
+        let (for_upkeep, dir) = (shared.clone(), dir.to_owned());
+        let upkeep = env::spawn_thread("wal-upkeep", move || run_upkeep(&for_upkeep, &*disk, dir));
+        let upkeep = threads.upkeep.insert(upkeep.map_err(WalError::System)?).thread().clone();
+        shared.upkeep_thread.set(upkeep).expect("set once");
+        let wal = env::spawn_thread("wal", move || run_wal(&shared, core, &*listener));
+        let wal = threads.wal.insert(wal.map_err(WalError::System)?).thread().clone();
+        threads.shared.wal_thread.set(wal).expect("set once");
+        Ok((Self { threads: Arc::new(threads) }, recovered))
+    }
+
+    /// Queues frames of one shard and returns at once; nothing is written before [`Wal::submit`].
+    ///
+    /// Frames become durable in the order in which they were queued, over all shards. `ticket` is given to the listener once
+    /// the last of `frames` is durable.
+    ///
+    /// # Errors
+    /// Nothing of the call is queued then. [`AppendError::Full`] and [`AppendError::NoSpace`] only refuse entries; ask
+    /// [`Wal::check_room`] beforehand where a refusal would be fatal.
+    pub fn append(
+        &self,
+        shard: ShardId,
+        frames: impl IntoIterator<Item = Frame>,
+        ticket: Option<u64>,
+    ) -> Result<(), AppendError> {
+        let shared = &self.threads.shared;
+        if let Some(poisoned) = shared.poisoned.get() {
+            return Err(poisoned.clone().into());
+        }
+        let mut state = shared.lock();
+        state.queue.append(shard, frames, ticket)?;
+        shared.queued_bytes.store(state.queue.bytes(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Hands everything queued so far to the WAL thread, and wakes it if it sleeps.
+    pub fn submit(&self) {
+        let shared = &self.threads.shared;
+        shared.lock().queue.submit();
+        shared.wake();
+    }
+
+    /// Whether an append of entries would be accepted now. Takes no lock.
+    ///
+    /// # Errors
+    /// What the append would return.
+    pub fn check_room(&self) -> Result<(), AppendError> {
+        let shared = &self.threads.shared;
+        if let Some(poisoned) = shared.poisoned.get() {
+            return Err(poisoned.clone().into());
+        }
+        if shared.no_space.load(Ordering::Relaxed) {
+            return Err(AppendError::NoSpace);
+        }
+        let (queued_bytes, queued_bytes_max) =
+            (shared.queued_bytes.load(Ordering::Relaxed), shared.queued_bytes_max);
+        if queued_bytes < queued_bytes_max {
+            return Ok(());
+        }
+        Err(AppendError::Full { queued_bytes, queued_bytes_max })
+    }
+
+    /// The shard's entries up to `index` are applied and synced elsewhere: the log may forget them, whole files at a time.
+    ///
+    /// What is forgotten counts as purged at the next start, also where the shard never purged it.
+    pub fn release(&self, shard: ShardId, index: u64) {
+        let shared = &self.threads.shared;
+        let mut state = shared.lock();
+        match state.releases.iter_mut().find(|(known, _)| *known == shard) {
+            Some((_, known)) => *known = index.max(*known),
+            None => state.releases.push((shard, index)),
+        }
+        drop(state);
+        // Otherwise the next write takes it along.
+        if shared.no_space.load(Ordering::Relaxed) {
+            shared.wake();
+        }
+    }
+
+    /// Why writing has stopped, when it has.
+    #[must_use]
+    pub fn poisoned(&self) -> Option<&Poisoned> {
+        self.threads.shared.poisoned.get()
+    }
+
+    /// The counters as of the last write.
+    #[must_use]
+    pub fn stats(&self) -> WalStats {
+        let state = self.threads.shared.lock();
+        WalStats { queued_bytes: state.queue.bytes(), ..state.stats }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.shared.lock().closing = true;
+        self.shared.wake();
+        // A thread that panicked has ended the process already.
+        if let Some(thread) = self.wal.take() {
+            let _ = thread.join();
+        }
+        if let Some(thread) = self.upkeep.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// A caller that panicked under the lock left the state whole: all it does there is push.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self) {
+        if self.sleeping.swap(false, Ordering::SeqCst)
+            && let Some(thread) = self.wal_thread.get()
+        {
+            thread.unpark();
+        }
+    }
+}
+
+/// The WAL thread: takes what is there, writes a group, tells the listener, until the last handle is gone.
+fn run_wal(shared: &Shared, mut core: WalCore, listener: &dyn WalListener) {
+    let _guard = AbortOnPanic;
+    let mut releases = Vec::new();
+    let mut asked_for_space = Instant::now();
+    loop {
+        let closing = take(shared, &mut core, &mut releases);
+        for (shard, index) in releases.drain(..) {
+            core.release(shard, index);
+        }
+        let step = core.step(listener);
+        if let Some(poisoned) = core.poisoned() {
+            // Set before the queue is looked at again: what is appended later is refused, what came before is failed.
+            shared.poisoned.get_or_init(|| poisoned.clone());
+        }
+        if shared.no_space.swap(core.refuses_entries(), Ordering::Relaxed) != core.refuses_entries() {
+            shared.lock().queue.set_no_space(core.refuses_entries());
+        }
+        if asked_for_space.elapsed() >= SPACE_RETRY {
+            core.retry();
+            asked_for_space = Instant::now();
+        }
+        request_upkeep(shared, &mut core);
+        if step == Step::Wrote {
+            continue;
+        }
+        if closing {
+            return;
+        }
+        sleep(shared, core.refuses_entries());
+    }
+}
+
+/// A WAL thread that is gone would leave everybody waiting; what was acknowledged is on disk.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// Moves what callers left into the core; true when the last handle is gone.
+fn take(shared: &Shared, core: &mut WalCore, releases: &mut Vec<(ShardId, u64)>) -> bool {
+    let mut state = shared.lock();
+    if state.closing || shared.poisoned.get().is_some() {
+        // Nobody is left to submit it; or nobody's submission can help it.
+        state.queue.submit();
+    }
+    core.take(&mut state.queue);
+    shared.queued_bytes.store(state.queue.bytes(), Ordering::Relaxed);
+    std::mem::swap(&mut state.releases, releases);
+    for done in state.upkeep_done.drain(..) {
+        core.upkeep_done(done);
+    }
+    state.stats = core.stats();
+    state.closing
+}
+
+fn request_upkeep(shared: &Shared, core: &mut WalCore) {
+    let Some(upkeep) = core.upkeep() else { return };
+    let mut state = shared.lock();
+    match &mut state.upkeep {
+        Some(waiting) => waiting.join(upkeep),
+        None => state.upkeep = Some(upkeep),
+    }
+    drop(state);
+    if let Some(thread) = shared.upkeep_thread.get() {
+        thread.unpark();
+    }
+}
+
+/// Sleeps until woken; for a while only when space is awaited.
+fn sleep(shared: &Shared, awaits_space: bool) {
+    shared.sleeping.store(true, Ordering::SeqCst);
+    let state = shared.lock();
+    let idle = state.queue.is_empty() && state.upkeep_done.is_empty() && !state.closing;
+    drop(state);
+    if idle && awaits_space {
+        std::thread::park_timeout(SPACE_RETRY);
+    } else {
+        while idle && shared.sleeping.load(Ordering::SeqCst) {
+            std::thread::park();
+        }
+    }
+    shared.sleeping.store(false, Ordering::SeqCst);
+}
+
+/// The upkeep thread: does what the core asks for, one thing at a time.
+fn run_upkeep(shared: &Shared, disk: &dyn Disk, dir: PathBuf) {
+    loop {
+        let (upkeep, closing) = {
+            let mut state = shared.lock();
+            (state.upkeep.take(), state.closing)
+        };
+        match upkeep {
+            Some(upkeep) if !closing => {
+                let done = upkeep.run(disk, &dir);
+                shared.lock().upkeep_done.push(done);
+                shared.wake();
+            }
+            _ if closing => return,
+            _ => std::thread::park(),
+        }
+    }
+}
