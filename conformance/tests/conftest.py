@@ -85,6 +85,7 @@ def start_broker(broker_kind, tmp_path):
         started.append(broker)
         return broker
 
+    start.kind = broker_kind
     yield start
     for broker in started:
         _RUNNING.remove(broker)
