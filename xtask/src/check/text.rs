@@ -13,6 +13,7 @@ pub(super) const RULES: &[Rule<Tree>] = &[
     Rule { name: "no-machine-paths", find: no_machine_paths },
     Rule { name: "no-registry-hosts", find: no_registry_hosts },
     Rule { name: "mentioned-documents-exist", find: mentioned_documents_exist },
+    Rule { name: "links-lead-somewhere", find: links_lead_somewhere },
 ];
 
 const DRAWERS: &[&str] = &["common", "helper", "helpers", "impls", "misc", "util", "utils"];
@@ -179,4 +180,36 @@ fn mentioned_documents_exist(tree: &Tree) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Links of Markdown files to other files of the tree.
+fn links_lead_somewhere(tree: &Tree) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for file in tree.files().iter().filter(|file| file.path.ends_with(".md")) {
+        for (at, line) in file.text.lines().enumerate() {
+            let targets =
+                line.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
+            let targets = targets.map(|target| target.split('#').next().unwrap_or_default());
+            for target in targets.filter(|target| !target.is_empty() && !target.contains(':')) {
+                if !tree.contains(&beside(&file.path, target)) {
+                    let text = format!("links to {target}, which is not there");
+                    found.push(finding(&file.path, at + 1, text));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The path that a relative link in `file` means.
+fn beside(file: &str, target: &str) -> String {
+    let mut parts: Vec<&str> = file.split('/').collect();
+    parts.pop();
+    for part in target.split('/').filter(|part| !part.is_empty() && *part != ".") {
+        match part {
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }

@@ -23,7 +23,7 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// Reads the files at `root`. Files that are not UTF-8 (fixtures) are left out.
+    /// Reads the files at `root`.
     ///
     /// # Errors
     /// When git cannot list the files or one cannot be read.
@@ -43,9 +43,8 @@ impl Tree {
                 continue;
             }
             let bytes = fs::read(&full).with_context(|| format!("reading {path}"))?;
-            if let Ok(text) = String::from_utf8(bytes) {
-                tree.add(path, text);
-            }
+            // What is no text is there to be linked to, and says nothing.
+            tree.add(path, String::from_utf8(bytes).unwrap_or_default());
         }
         Ok(tree)
     }
@@ -69,8 +68,12 @@ impl Tree {
         &self.files
     }
 
+    /// Whether there is a file, or a directory with files in it.
     pub(crate) fn contains(&self, path: &str) -> bool {
-        self.files.iter().any(|file| file.path == path)
+        let within = |file: &File| {
+            file.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.files.iter().any(within)
     }
 }
 
