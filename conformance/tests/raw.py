@@ -3,9 +3,12 @@
 import itertools
 import socket
 import struct
+import time
 
 from schema import API, Writer
 
+# An hour ago: records that are years old are deleted by retention while a test looks at them.
+BASE = int(time.time()) * 1000 - 3_600_000
 TABLE = []
 for _n in range(256):
     for _ in range(8):
@@ -91,7 +94,7 @@ def record(offset_delta, key, value, headers=(), timestamp_delta=0):
     return varint(len(body)) + body
 
 
-def batch(values, *, timestamp=1_700_000_000_000, producer_id=-1, producer_epoch=-1, base_sequence=-1, attributes=0,
+def batch(values, *, timestamp=BASE, producer_id=-1, producer_epoch=-1, base_sequence=-1, attributes=0,
           magic=2, crc=None, count=None, last_offset_delta=None, length=None, records=None, base_offset=0, max_timestamp=None):
     """A record batch; every keyword makes it lie about one thing. `records` replaces the record bytes."""
     if records is None:

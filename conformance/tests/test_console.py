@@ -78,7 +78,7 @@ def test_the_console_keeps_headers_and_nulls(broker, topic_name):
         ["a:1,b:two", "k1", "v1"], ["a:NIL", "k2", "NIL"], ["c:", "NIL", "v3"], ["c:3", "k4", ""]]
 
 
-TIMES = [1_700_000_000_000 + t for t in (100, 50, 300, 300, 150, 200)]
+TIMES = [raw.BASE + t for t in (100, 50, 300, 300, 150, 200)]
 
 
 @BOTH

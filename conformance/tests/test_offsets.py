@@ -8,9 +8,9 @@ import pytest
 
 import raw
 from clients import CONFLUENT, FRANZ, JAVA, JAVA_OLD, LOG_APPEND_TIME, Record, Refused
+from raw import BASE
 from topics import create, list_offsets
 
-BASE = 1_700_000_000_000
 # Out of order on purpose; the largest comes twice.
 STAMPS = [BASE + t for t in (100, 50, 300, 300, 150, 200)]
 # Time asked for: the first record in offset order with a timestamp of at least that, or none.

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from clients import ACKS, ALL, CODECS, CREATE_TIME, Record
+from raw import BASE
 from topics import create, end_offset
 
 BINARY = bytes(b for b in range(256)) * 3
-BASE = 1_700_000_000_000
 RECORDS = [
     Record(b"key", b"value"),
     Record(None, b"no key"),
