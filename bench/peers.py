@@ -213,7 +213,10 @@ class Peers:
 
     def start_takhin(self, extra=""):
         log = self.scratch / "takhin.log"
-        child = self.spawn(self.takhin_command("takhin", 0, extra), log)
+        command = self.takhin_command("takhin", 0, extra)
+        built = time.localtime(self.takhin_binary.stat().st_mtime)
+        say(f"takhin built {time.strftime('%Y-%m-%d %H:%M:%S', built)}")
+        child = self.spawn(command, log)
         peer = self.add("B", child, 0)
         peer.port = wait_for("takhin", child, log, lambda: listening_port(log))
         return peer

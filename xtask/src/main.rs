@@ -3,7 +3,7 @@
 //! - `codegen [--check]`: messages and API table of crate `wire`, see [`codegen`].
 //! - `check`: dependencies and invariants that the compiler cannot hold, see [`check`].
 //! - `dependencies [ADVISORY-DB]`: licences and advisories of everything that is built in, see [`dependencies`].
-//! - `test [--list | --only STEP ...]`: everything above and all tests, see [`test`].
+//! - `test [--list | --only STEP ...]`: everything above and all tests, see [`mod@test`].
 
 // A tool beside the stack: it reads and writes source files, and no simulation ever runs it.
 #![allow(clippy::disallowed_methods)]
