@@ -1,1 +1,53 @@
-//! Placeholder.
+//! A partition's log: what its readers see, segments behind and tail in front, and who may change it.
+//!
+//! One [`PartitionLog`] per replica, owned by its shard's `apply`: it alone appends, decides about producers and cuts the
+//! tail. Any number of [`LogReader`]s read beside it. The segment writer ([`crate::segment_writer`]) moves what was cut
+//! into segments and publishes that; a batch boundary seen once may therefore be gone later, and everything outside
+//! storage speaks offsets only.
+//!
+//! Refused: time, randomness and topic configuration. What an append does is a function of the log up to it.
+//!
+//! Invariant: offsets are handed out once, without gaps; log end offset = high watermark = what is appended here.
+//! Invariant: a batch is in the tail until a segment has it readable; a reader finds it at any moment in between.
+//! Invariant: an entry at or below the index that the checkpoint had at the start changes nothing again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `tail` | committed batches in memory, and how much memory they pin |
+//! | `view` | the one consistent view that readers, owner and segment writer share |
+//! | `reader`, `slice` | reading by offset, time and leader epoch |
+//! | `segment`, `offset_index` | files of batches, and where in them to begin |
+//! | `producers`, `epochs` | idempotence, and leader epochs |
+//! | `cut`, `due`, `shard_logs` | what leaves the tail when, and in which order |
+//!
+//! Bytes: docs/format/segment.md. Why: docs/adr/0004-segments-and-checkpoint.md.
+
+mod cut;
+mod due;
+mod epochs;
+#[cfg(test)]
+mod epochs_test;
+mod log;
+mod offset_index;
+pub mod producers;
+mod reader;
+mod segment;
+mod shard_logs;
+mod slice;
+mod tail;
+mod view;
+
+pub use cut::{Cut, DeletedLog, Work};
+pub use due::DueLimits;
+pub use epochs::{EpochStart, LeaderEpochs};
+pub use log::{Appended, NewBatch, PartitionLog};
+pub use reader::{LogOffsets, LogRead, LogReader, MaxTimestamp, ReadError, TimestampedBatch};
+pub use shard_logs::{Maintained, ShardLogs};
+pub use slice::{LogSlice, ReadSliceError};
+pub use tail::{EntryPin, PinnedBytes, TailBatch};
+
+pub(crate) use log::RecoveredLog;
+pub(crate) use offset_index::BatchAt;
+pub(crate) use segment::{Segment, SegmentFiles, dir_name, file_name};
+pub(crate) use slice::copy_batch;
+pub(crate) use view::{SegmentView, StoredPart};

@@ -1,0 +1,90 @@
+//! What leaves a shard for the segment writer: cuts of tails, deletions, and how far a shard's log is covered by them.
+//!
+//! Invariant: works of a shard are handed over in the order of their indexes, and only up to the index that the local WAL
+//! has flushed: consensus may apply what a majority has before this node's own flush returns, and nothing that a crash
+//! could take out of the WAL may be in a segment or a checkpoint.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::epochs::EpochStart;
+use super::producers::ProducersDelta;
+use super::tail::TailBatch;
+use super::view::SharedLog;
+use crate::id::{PartitionId, ShardId};
+
+/// The frozen end of a partition's tail, with what its batches and other entries did to the partition's state.
+pub struct Cut {
+    pub(crate) log: Arc<SharedLog>,
+    /// No checkpoint knows the partition yet.
+    pub(crate) is_new: bool,
+    pub(crate) epoch_base: i32,
+    /// The shard's index up to which everything of the partition is in this cut or an earlier one.
+    pub(crate) index: u64,
+    /// Log end offset at that index.
+    pub(crate) log_end: i64,
+    /// Log start offset at that index.
+    pub(crate) log_start: i64,
+    /// The whole leader epoch table, when it changed.
+    pub(crate) epochs: Option<Vec<EpochStart>>,
+    pub(crate) producers: ProducersDelta,
+    /// In offset order, the first at the stored end; none when only state changed.
+    pub(crate) batches: Vec<TailBatch>,
+}
+
+impl Cut {
+    /// Bytes of its batches.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.batches.iter().map(TailBatch::len).sum()
+    }
+}
+
+/// One thing for the segment writer to do.
+pub enum Work {
+    /// Store the cut.
+    Store(Cut),
+    /// Forget the partition and remove its files.
+    Delete {
+        /// The shard's index of the entry that deleted it.
+        index: u64,
+        /// Which.
+        partition: PartitionId,
+        /// The partition's log as it was.
+        log: DeletedLog,
+    },
+    /// Everything that entries up to `index` did is in works handed over before.
+    Covered {
+        /// Whose log.
+        shard: ShardId,
+        /// The last covered index.
+        index: u64,
+        /// What the shard's owner wants to find again after a restart, as of `index` or later.
+        state: Option<Bytes>,
+    },
+}
+
+impl Work {
+    /// The index that must be flushed in the local WAL before this may leave the shard.
+    #[must_use]
+    pub fn index(&self) -> u64 {
+        match self {
+            Self::Store(cut) => cut.index,
+            Self::Delete { index, .. } | Self::Covered { index, .. } => *index,
+        }
+    }
+
+    /// The shard it comes from.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        match self {
+            Self::Store(cut) => cut.log.shard,
+            Self::Delete { log, .. } => log.0.shard,
+            Self::Covered { shard, .. } => *shard,
+        }
+    }
+}
+
+/// A log that takes no more batches and that no new read finds.
+pub struct DeletedLog(pub(crate) Arc<SharedLog>);

@@ -1,0 +1,308 @@
+//! A segment: one file of record batches exactly as consumers get them, named by its first offset.
+//!
+//! The file is opened when someone needs it, and only [`SegmentFiles`]' bound of files is open at a time. How much of it
+//! may be read is not known here: that is the view's business ([`super::view`]), so that bytes being written are nobody's.
+//!
+//! Invariant: bytes below a published length never change. A file is removed when it is doomed and nobody holds it.
+//!
+//! Bytes: docs/format/segment.md.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+
+use env::disk::{Access, Caching, Disk, DiskError, DiskFile};
+use wire::record::header::{BatchHeader, HEADER_BYTES, LENGTH_COVERS_FROM};
+
+use super::offset_index::{BatchAt, INDEX_INTERVAL_BYTES, SparseIndex};
+use super::reader::ReadError;
+use crate::id::PartitionId;
+
+/// Bytes read at once while headers are scanned: an index interval and a header.
+const SCAN_BYTES: usize = 16 << 10;
+const _: () = assert!(SCAN_BYTES as u64 == INDEX_INTERVAL_BYTES, "one read covers an interval");
+
+/// Where segments are, and which of their files are open; one per node.
+pub(crate) struct SegmentFiles {
+    disk: Arc<dyn Disk>,
+    root: PathBuf,
+    open_max: usize,
+    /// Segments with an open file, oldest first.
+    open: Mutex<VecDeque<Weak<Segment>>>,
+    /// Doomed segments that nobody holds any more.
+    unheld: Mutex<Vec<(PartitionId, i64)>>,
+    /// Called after an addition to `unheld`.
+    on_unheld: Box<dyn Fn() + Send + Sync>,
+}
+
+impl SegmentFiles {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        root: PathBuf,
+        open_max: usize,
+        on_unheld: Box<dyn Fn() + Send + Sync>,
+    ) -> Arc<Self> {
+        Arc::new(Self { disk, root, open_max, open: Mutex::default(), unheld: Mutex::default(), on_unheld })
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
+    /// The directory of all partitions.
+    pub(crate) fn root(&self) -> &PathBuf {
+        &self.root
+    }
+
+    /// A partition's directory.
+    pub(crate) fn dir(&self, partition: PartitionId) -> PathBuf {
+        self.root.join(dir_name(partition))
+    }
+
+    pub(crate) fn path(&self, partition: PartitionId, base_offset: i64) -> PathBuf {
+        self.dir(partition).join(file_name(base_offset))
+    }
+
+    /// Takes the list of doomed segments that nobody holds: their files can go.
+    pub(crate) fn take_unheld(&self) -> Vec<(PartitionId, i64)> {
+        std::mem::take(&mut self.unheld.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_open(&self, segment: &Arc<Segment>) {
+        let evicted = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.push_back(Arc::downgrade(segment));
+            if open.len() > self.open_max { open.pop_front() } else { None }
+        };
+        // Reads in progress hold the handle themselves; the next one opens the file again.
+        if let Some(segment) = evicted.and_then(|weak| weak.upgrade()) {
+            segment.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+}
+
+/// A partition's directory name: the topic id in hex and the partition's number.
+pub(crate) fn dir_name(partition: PartitionId) -> String {
+    let mut name = String::with_capacity(44);
+    for byte in partition.topic_id.0 {
+        for digit in [byte >> 4, byte & 15] {
+            name.push(char::from_digit(u32::from(digit), 16).expect("half a byte is below 16"));
+        }
+    }
+    name.push('-');
+    name.push_str(&partition.partition.to_string());
+    name
+}
+
+/// A segment's file name: its base offset in 20 digits, as in Kafka.
+pub(crate) fn file_name(base_offset: i64) -> String {
+    format!("{base_offset:020}.log")
+}
+
+/// See the module's head.
+pub(crate) struct Segment {
+    files: Arc<SegmentFiles>,
+    partition: PartitionId,
+    base_offset: i64,
+    file: Mutex<Option<Arc<dyn DiskFile>>>,
+    index: RwLock<SparseIndex>,
+    /// No checkpoint names it any more: its file goes with the last holder.
+    is_doomed: AtomicBool,
+}
+
+impl Segment {
+    pub(crate) fn new(files: &Arc<SegmentFiles>, partition: PartitionId, base_offset: i64) -> Arc<Self> {
+        Arc::new(Self {
+            files: Arc::clone(files),
+            partition,
+            base_offset,
+            file: Mutex::new(None),
+            index: RwLock::default(),
+            is_doomed: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn base_offset(&self) -> i64 {
+        self.base_offset
+    }
+
+    /// What names the segment on this node.
+    pub(crate) fn key(&self) -> (PartitionId, i64) {
+        (self.partition, self.base_offset)
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.files.path(self.partition, self.base_offset)
+    }
+
+    /// The open file; opens it, and closes the one that has been open longest when there are too many.
+    pub(crate) fn file(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.file_with(Access::Write)
+    }
+
+    /// Creates the file, which must not be there.
+    pub(crate) fn create(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>, DiskError> {
+        self.file_with(Access::CreateNew)
+    }
+
+    fn file_with(self: &Arc<Self>, access: Access) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = slot.as_ref() {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.files.disk.open(&self.path(), access, Caching::Cached)?;
+        *slot = Some(Arc::clone(&file));
+        drop(slot);
+        self.files.note_open(self);
+        Ok(file)
+    }
+
+    /// Lets the file go when nobody holds the segment any more. Only when no durable checkpoint names it.
+    pub(crate) fn doom(&self) {
+        self.is_doomed.store(true, Ordering::Release);
+    }
+
+    /// Adds batches just written to the index, unless a reader is busy extending it, who will find them too.
+    pub(crate) fn note_written(&self, batches: &[BatchAt]) {
+        if let Ok(mut index) = self.index.try_write() {
+            for batch in batches {
+                index.push(batch);
+            }
+        }
+    }
+
+    /// The first batch in `..readable` whose last offset is `offset` or more.
+    pub(crate) fn find_offset(
+        self: &Arc<Self>,
+        offset: i64,
+        readable: u64,
+    ) -> Result<Option<BatchAt>, ReadError> {
+        let from = self.indexed(readable)?.before_offset(offset);
+        self.scan(from, readable, |batch| batch.last_offset >= offset)
+    }
+
+    /// The first batch in `..readable` whose largest timestamp is `timestamp` or more and that ends at or after `offset`.
+    pub(crate) fn find_timestamp(
+        self: &Arc<Self>,
+        timestamp: i64,
+        offset: i64,
+        readable: u64,
+    ) -> Result<Option<BatchAt>, ReadError> {
+        let index = self.indexed(readable)?;
+        let from = index.before_timestamp(timestamp).max(index.before_offset(offset));
+        drop(index);
+        self.scan(from, readable, |batch| batch.max_timestamp >= timestamp && batch.last_offset >= offset)
+    }
+
+    /// The last batch boundary in `first.end()..=limit`, where `first` is a batch of this segment.
+    pub(crate) fn floor_boundary(
+        self: &Arc<Self>,
+        first: &BatchAt,
+        limit: u64,
+        readable: u64,
+    ) -> Result<u64, ReadError> {
+        if limit >= readable {
+            return Ok(readable);
+        }
+        let from = self.indexed(readable)?.before_position(limit).max(first.end());
+        let crossing = self.scan(from, readable, |batch| batch.end() > limit)?;
+        Ok(crossing.map_or(readable, |batch| batch.position))
+    }
+
+    /// Calls `is_wanted` with one batch after the other, from the boundary `from` on, until it says yes.
+    pub(crate) fn scan(
+        self: &Arc<Self>,
+        from: u64,
+        readable: u64,
+        mut is_wanted: impl FnMut(&BatchAt) -> bool,
+    ) -> Result<Option<BatchAt>, ReadError> {
+        if from >= readable {
+            return Ok(None);
+        }
+        let file = self.file()?;
+        let mut buffer = vec![0; SCAN_BYTES];
+        let mut position = from;
+        while position < readable {
+            let filled = file.read_at(&mut buffer, position)?;
+            let mut at = 0;
+            while let Some(header) = buffer[at..filled].first_chunk::<HEADER_BYTES>() {
+                let batch = self.batch_at(header, position + at as u64, readable)?;
+                if is_wanted(&batch) {
+                    return Ok(Some(batch));
+                }
+                at = usize::try_from(batch.end() - position).unwrap_or(usize::MAX);
+                if at >= filled || batch.end() >= readable {
+                    break;
+                }
+            }
+            if at == 0 {
+                return Err(self.corrupt(position));
+            }
+            position += at as u64;
+        }
+        Ok(None)
+    }
+
+    fn indexed(
+        self: &Arc<Self>,
+        readable: u64,
+    ) -> Result<std::sync::RwLockReadGuard<'_, SparseIndex>, ReadError> {
+        loop {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let from = index.indexed_to();
+            if from >= readable {
+                return Ok(index);
+            }
+            drop(index);
+            let mut found = Vec::new();
+            self.scan(from, readable, |batch| {
+                found.push(*batch);
+                found.len() == INDEXED_AT_ONCE
+            })?;
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            for batch in &found {
+                index.push(batch);
+            }
+        }
+    }
+
+    fn batch_at(
+        &self,
+        header: &[u8; HEADER_BYTES],
+        position: u64,
+        readable: u64,
+    ) -> Result<BatchAt, ReadError> {
+        let header = BatchHeader::parse(header).map_err(|_| self.corrupt(position))?;
+        let len = u64::try_from(header.batch_length).map_err(|_| self.corrupt(position))?
+            + LENGTH_COVERS_FROM as u64;
+        let batch = BatchAt {
+            base_offset: header.base_offset,
+            last_offset: header.last_offset(),
+            max_timestamp: header.max_timestamp,
+            position,
+            len,
+        };
+        if len < HEADER_BYTES as u64 || batch.end() > readable || batch.last_offset < batch.base_offset {
+            return Err(self.corrupt(position));
+        }
+        Ok(batch)
+    }
+
+    fn corrupt(&self, position: u64) -> ReadError {
+        ReadError::Corrupt { path: self.path(), position }
+    }
+}
+
+/// Headers collected before the index is locked for them, so that nobody waits long for it.
+const INDEXED_AT_ONCE: usize = 4096;
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        if self.is_doomed.load(Ordering::Acquire) {
+            let segment = (self.partition, self.base_offset);
+            self.files.unheld.lock().unwrap_or_else(PoisonError::into_inner).push(segment);
+            (self.files.on_unheld)();
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! All logs of a shard's partitions, in the hands of the shard's one thread: where `apply` appends, and what decides which
+//! tails leave memory when.
+//!
+//! The owner calls [`ShardLogs::maintain`] after it applied entries, when [`crate::segment_writer::StoreListener::stored`]
+//! names the shard, and at the time that the last call named. It hands the works to the store.
+//!
+//! Invariant: nothing here grows with the number of idle partitions but the map of logs itself.
+//! Invariant: `Covered { index }` follows every work that carries an effect of an entry up to `index`.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use env::Instant;
+
+use super::cut::Work;
+use super::due::DueLimits;
+use super::log::{Appended, NewBatch, PartitionLog, RecoveredLog};
+use super::reader::LogReader;
+use super::tail::{EntryPin, PinnedBytes};
+use super::view::StoredPart;
+use crate::id::{PartitionId, ShardId};
+
+/// Entries without effect on any partition after which the shard is reported covered all the same.
+const COVERED_EVERY: u64 = 1024;
+
+/// What [`ShardLogs::maintain`] wants done.
+#[derive(Default)]
+pub struct Maintained {
+    /// For [`crate::segment_writer::Store::submit`], in this order.
+    pub works: Vec<Work>,
+    /// When to call again though nothing else happened; `None` while nothing waits for its age.
+    pub wake_at: Option<Instant>,
+}
+
+/// See the module's head.
+pub struct ShardLogs {
+    shard: ShardId,
+    limits: DueLimits,
+    pinned: Arc<PinnedBytes>,
+    /// Shared by all empty logs.
+    empty: Arc<StoredPart>,
+    logs: HashMap<PartitionId, PartitionLog>,
+    /// How often the segment writer published for this shard, and how often when `blocked` was looked at last.
+    published: Arc<AtomicU64>,
+    published_seen: u64,
+    /// First uncut index of every log that has one.
+    uncut: BTreeSet<(u64, PartitionId)>,
+    /// In the order in which logs got something uncut; a log that was cut since has a later time itself.
+    by_age: VecDeque<(Instant, PartitionId)>,
+    /// Due now.
+    due: Vec<PartitionId>,
+    /// Due, but an earlier cut is on its way.
+    blocked: Vec<PartitionId>,
+    /// Frozen, but not flushed in the local WAL yet.
+    unflushed: VecDeque<Work>,
+    covered: u64,
+    state: Option<Bytes>,
+}
+
+impl ShardLogs {
+    pub(crate) fn new(
+        shard: ShardId,
+        limits: DueLimits,
+        pinned: Arc<PinnedBytes>,
+        covered: u64,
+        logs: impl IntoIterator<Item = RecoveredLog>,
+    ) -> Self {
+        let published = Arc::default();
+        let recovered = logs.into_iter().map(|log| PartitionLog::recovered(log, shard, &published));
+        let logs = recovered.map(|log| (log.partition(), log)).collect();
+        Self {
+            shard,
+            limits,
+            pinned,
+            empty: Arc::default(),
+            logs,
+            published,
+            published_seen: 0,
+            uncut: BTreeSet::new(),
+            by_age: VecDeque::new(),
+            due: Vec::new(),
+            blocked: Vec::new(),
+            unflushed: VecDeque::new(),
+            covered,
+            state: None,
+        }
+    }
+
+    /// The shard.
+    #[must_use]
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// The count of memory that tails pin; entries are pinned with it.
+    #[must_use]
+    pub fn pinned(&self) -> &Arc<PinnedBytes> {
+        &self.pinned
+    }
+
+    /// One partition's log.
+    #[must_use]
+    pub fn log(&self, partition: &PartitionId) -> Option<&PartitionLog> {
+        self.logs.get(partition)
+    }
+
+    /// All logs, in no order.
+    pub fn logs(&self) -> impl Iterator<Item = &PartitionLog> {
+        self.logs.values()
+    }
+
+    /// Creates a partition that begins at offset 0, as the entry at `index` says. One that is there already (the entry is
+    /// replayed) stays as it is.
+    pub fn create(&mut self, index: u64, partition: PartitionId, epoch_base: i32, now: Instant) -> LogReader {
+        if let Some(log) = self.logs.get(&partition) {
+            return log.reader();
+        }
+        let log = PartitionLog::create(
+            partition,
+            self.shard,
+            epoch_base,
+            index,
+            &self.published,
+            Arc::clone(&self.empty),
+        );
+        let reader = log.reader();
+        self.logs.insert(partition, log);
+        self.changed(index, partition, now, |log| log.changed(index, 0, now));
+        reader
+    }
+
+    /// Deletes a partition, as the entry at `index` says; false when there is none.
+    pub fn delete(&mut self, index: u64, partition: &PartitionId) -> bool {
+        let Some(log) = self.logs.remove(partition) else { return false };
+        if let Some(uncut) = log.uncut {
+            self.uncut.remove(&(uncut.first_index, *partition));
+        }
+        let log = log.delete();
+        self.unflushed.push_back(Work::Delete { index, partition: *partition, log });
+        true
+    }
+
+    /// Appends a batch of the entry at `index`; `None` when there is no such partition.
+    ///
+    /// `pin` counts the whole entry's memory, once for all its batches. Cost: a look-up, a short lock, no copy.
+    ///
+    /// # Panics
+    /// When indexes go back, or the batch's count is negative: both are checked long before.
+    pub fn append(
+        &mut self,
+        index: u64,
+        partition: &PartitionId,
+        pin: &Arc<EntryPin>,
+        batch: NewBatch,
+        now: Instant,
+    ) -> Option<Appended> {
+        self.changed(index, *partition, now, |log| log.append(index, pin, batch, now))
+    }
+
+    /// Moves a partition's log start forward, never back and never beyond its log end (retention and DeleteRecords, decided
+    /// by the leader); the log start afterwards, `None` when there is no such partition.
+    ///
+    /// # Panics
+    /// When indexes go back.
+    pub fn advance_log_start(
+        &mut self,
+        index: u64,
+        partition: &PartitionId,
+        offset: i64,
+        now: Instant,
+    ) -> Option<i64> {
+        self.changed(index, *partition, now, |log| log.advance_log_start(index, offset, now))
+    }
+
+    /// What is to be found again after a restart beside the logs: it goes into the next checkpoint with the shard's
+    /// covered index, replacing what was there. It must reflect at least the entries applied so far.
+    pub fn set_state(&mut self, state: Bytes) {
+        self.state = Some(state);
+    }
+
+    /// Cuts what is due and gives out what the local WAL has flushed.
+    ///
+    /// `applied` is the last entry that was applied, `flushed` the last one that is durable on this node.
+    pub fn maintain(&mut self, now: Instant, applied: u64, flushed: u64) -> Maintained {
+        let pinned = self.pinned.bytes();
+        while let Some((since, partition)) = self.by_age.front().copied() {
+            if !self.limits.is_time(since, now, pinned) {
+                break;
+            }
+            self.by_age.pop_front();
+            self.list_if_waiting_since(partition, since);
+        }
+        let cut_any = self.cut_due();
+        self.cover(applied, cut_any);
+        let mut works = Vec::new();
+        while self.unflushed.front().is_some_and(|work| work.index() <= flushed) {
+            works.extend(self.unflushed.pop_front());
+        }
+        Maintained { works, wake_at: self.by_age.front().map(|(since, _)| self.limits.due_at(*since)) }
+    }
+
+    /// As [`ShardLogs::maintain`], with every tail due: before a shutdown, or when the WAL must become shorter.
+    pub fn maintain_all(&mut self, now: Instant, applied: u64, flushed: u64) -> Maintained {
+        while let Some((since, partition)) = self.by_age.pop_front() {
+            self.list_if_waiting_since(partition, since);
+        }
+        self.maintain(now, applied, flushed)
+    }
+
+    /// Runs `change` on a log and lists it where its new state belongs.
+    fn changed<T>(
+        &mut self,
+        index: u64,
+        partition: PartitionId,
+        now: Instant,
+        change: impl FnOnce(&mut PartitionLog) -> T,
+    ) -> Option<T> {
+        let log = self.logs.get_mut(&partition)?;
+        let was_cut = log.uncut.is_none();
+        let result = change(log);
+        if let Some(uncut) = log.uncut {
+            if was_cut {
+                self.uncut.insert((index, partition));
+                self.by_age.push_back((now, partition));
+            }
+            if !log.is_listed && self.limits.is_good_size(&uncut) {
+                log.is_listed = true;
+                self.due.push(partition);
+            }
+        }
+        Some(result)
+    }
+
+    fn list_if_waiting_since(&mut self, partition: PartitionId, since: Instant) {
+        if let Some(log) = self.logs.get_mut(&partition)
+            && log.uncut.is_some_and(|uncut| uncut.since == since)
+            && !log.is_listed
+        {
+            log.is_listed = true;
+            self.due.push(partition);
+        }
+    }
+
+    /// True when anything was cut.
+    fn cut_due(&mut self) -> bool {
+        let before = self.unflushed.len();
+        let mut due = std::mem::take(&mut self.due);
+        let published = self.published.load(Ordering::Acquire);
+        if std::mem::replace(&mut self.published_seen, published) != published {
+            due.append(&mut self.blocked);
+        }
+        for partition in due.drain(..) {
+            let Some(log) = self.logs.get_mut(&partition) else { continue };
+            let Some(uncut) = log.uncut else {
+                log.is_listed = false;
+                continue;
+            };
+            match log.cut() {
+                Some(cut) => {
+                    log.is_listed = false;
+                    self.uncut.remove(&(uncut.first_index, partition));
+                    self.unflushed.push_back(Work::Store(cut));
+                }
+                None => self.blocked.push(partition),
+            }
+        }
+        self.due = due;
+        self.unflushed.len() > before
+    }
+
+    fn cover(&mut self, applied: u64, cut_any: bool) {
+        let covered = self.uncut.first().map_or(applied, |(first, _)| first.saturating_sub(1));
+        let is_due = cut_any || self.state.is_some() || covered >= self.covered + COVERED_EVERY;
+        if is_due && covered > self.covered {
+            self.covered = covered;
+            let state = self.state.take();
+            self.unflushed.push_back(Work::Covered { shard: self.shard, index: covered, state });
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What a read returns: pieces of memory and pieces of files, and how they become bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::disk::{DiskError, DiskFile};
+use wire::record::header::{BATCH_LENGTH_AT, MAGIC_AT, PARTITION_LEADER_EPOCH_AT};
+
+use super::tail::TailBatch;
+
+/// Whole record batches, in memory or in a segment.
+#[derive(Clone)]
+pub enum LogSlice {
+    /// One batch of the tail. Its bytes are shared and keep what the producer wrote where base offset and leader epoch
+    /// belong: whoever copies them out writes the two.
+    Memory {
+        /// Offset of the first record.
+        base_offset: i64,
+        /// The epoch of the leader that took it.
+        leader_epoch: i32,
+        /// The batch.
+        bytes: Bytes,
+    },
+    /// One or more batches of a segment, exact as they are.
+    File {
+        /// The segment's file.
+        file: Arc<dyn DiskFile>,
+        /// Where the first batch begins.
+        position: u64,
+        /// Bytes of all of them.
+        len: usize,
+    },
+}
+
+impl LogSlice {
+    pub(super) fn of_tail(batch: &TailBatch) -> Self {
+        Self::Memory {
+            base_offset: batch.base_offset,
+            leader_epoch: batch.leader_epoch,
+            bytes: batch.bytes.clone(),
+        }
+    }
+
+    /// Bytes of the slice.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Memory { bytes, .. } => bytes.len(),
+            Self::File { len, .. } => *len,
+        }
+    }
+
+    /// Never true: a slice holds at least one batch.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the slice as a consumer gets it.
+    ///
+    /// # Errors
+    /// When the segment can't be read, or ends before the slice; `out` is then as before.
+    pub fn copy_into(&self, out: &mut Vec<u8>) -> Result<(), ReadSliceError> {
+        match self {
+            Self::Memory { base_offset, leader_epoch, bytes } => {
+                copy_batch(*base_offset, *leader_epoch, bytes, out);
+                Ok(())
+            }
+            Self::File { file, position, len } => copy_range(file.as_ref(), *position, *len, out),
+        }
+    }
+}
+
+/// A slice's bytes could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadSliceError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The file is shorter than what was published of it: something else cut it.
+    #[error("a segment ends {missing} bytes before position {end}, which it had before")]
+    Short {
+        /// Where the slice should end.
+        end: u64,
+        /// How much of it is gone.
+        missing: usize,
+    },
+}
+
+/// Appends a batch with its base offset and leader epoch in place; the CRC covers neither.
+pub(crate) fn copy_batch(base_offset: i64, leader_epoch: i32, bytes: &[u8], out: &mut Vec<u8>) {
+    assert!(bytes.len() > MAGIC_AT, "a batch shorter than its own header was committed");
+    out.extend_from_slice(&base_offset.to_be_bytes());
+    out.extend_from_slice(&bytes[BATCH_LENGTH_AT..PARTITION_LEADER_EPOCH_AT]);
+    out.extend_from_slice(&leader_epoch.to_be_bytes());
+    out.extend_from_slice(&bytes[MAGIC_AT..]);
+}
+
+fn copy_range(
+    file: &dyn DiskFile,
+    position: u64,
+    len: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), ReadSliceError> {
+    let before = out.len();
+    out.resize(before + len, 0);
+    let read = file.read_at(&mut out[before..], position);
+    if !matches!(read, Ok(count) if count == len) {
+        out.truncate(before);
+    }
+    let count = read?;
+    if count < len {
+        return Err(ReadSliceError::Short { end: position + len as u64, missing: len - count });
+    }
+    Ok(())
+}

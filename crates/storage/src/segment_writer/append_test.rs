@@ -1,0 +1,93 @@
+use bytes::Bytes;
+use wire::record::BatchHeader;
+use wire::record::header::{HEADER_BYTES, LENGTH_COVERS_FROM};
+
+use super::append::{ActiveSegment, Run, encode, plan};
+use crate::partition_log::{PinnedBytes, TailBatch};
+
+fn batch(base_offset: i64, len: usize) -> TailBatch {
+    let mut bytes = vec![0xee; len];
+    let header = BatchHeader {
+        base_offset: 0,
+        batch_length: i32::try_from(len - LENGTH_COVERS_FROM).unwrap(),
+        partition_leader_epoch: -1,
+        magic: 2,
+        crc: 0,
+        attributes: 0,
+        last_offset_delta: 9,
+        base_timestamp: 0,
+        max_timestamp: 5,
+        producer_id: -1,
+        producer_epoch: -1,
+        base_sequence: -1,
+        record_count: 10,
+    };
+    header.write(&mut bytes).unwrap();
+    TailBatch {
+        base_offset,
+        last_offset: base_offset + 9,
+        leader_epoch: 3,
+        max_timestamp: 5,
+        offset_of_max_timestamp: base_offset,
+        index: 1,
+        bytes: Bytes::from(bytes),
+        pin: PinnedBytes::new().pin(0),
+    }
+}
+
+fn run(new_segment: Option<i64>, batches: std::ops::Range<usize>) -> Run {
+    Run { new_segment, batches }
+}
+
+#[test]
+fn the_first_batch_of_a_log_begins_a_segment() {
+    assert_eq!(plan(None, &[batch(0, 100), batch(10, 100)], 1000), [run(Some(0), 0..2)]);
+}
+
+#[test]
+fn a_segment_rolls_before_it_grows_beyond_its_bound() {
+    let batches: Vec<TailBatch> = (0..5).map(|at| batch(at * 10, 100)).collect();
+    let active = Some(ActiveSegment { base_offset: -100, len: 800 });
+    let planned = plan(active, &batches, 1000);
+    assert_eq!(planned, [run(None, 0..2), run(Some(20), 2..5)]);
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_has_one_alone() {
+    let batches = [batch(0, 100), batch(10, 5000), batch(20, 100)];
+    let planned = plan(None, &batches, 1000);
+    assert_eq!(planned, [run(Some(0), 0..1), run(Some(10), 1..2), run(Some(20), 2..3)]);
+}
+
+// Kafka's readers of segments keep offsets relative to the base in 31 bits.
+#[test]
+fn a_segment_rolls_before_its_offsets_span_more_than_31_bits() {
+    let base_offset = 7;
+    let active = Some(ActiveSegment { base_offset, len: 100 });
+    let last_inside = batch(base_offset + i64::from(i32::MAX) - 9, 100);
+    let first_outside = batch(base_offset + i64::from(i32::MAX) - 8, 100);
+    assert_eq!(plan(active, &[last_inside], 1000), [run(None, 0..1)]);
+    assert_eq!(
+        plan(active, std::slice::from_ref(&first_outside), 1000),
+        [run(Some(first_outside.base_offset), 0..1)]
+    );
+}
+
+#[test]
+fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
+    let batches = [batch(40, 100), batch(50, 70)];
+    let mut out = Vec::new();
+    let placed = encode(&batches, 1000, &mut out);
+    assert_eq!(out.len(), 170);
+    for (at, (batch, placed)) in batches.iter().zip(&placed).enumerate() {
+        let from = [0, 100][at];
+        let written = &out[from..from + batch.bytes.len()];
+        let header = BatchHeader::parse(written).unwrap();
+        assert_eq!((header.base_offset, header.partition_leader_epoch), (batch.base_offset, 3));
+        assert_eq!(written[8..12], batch.bytes[8..12]);
+        assert_eq!(written[16..], batch.bytes[16..]);
+        assert_eq!(placed.position, 1000 + from as u64);
+        assert_eq!(placed.len, batch.bytes.len() as u64);
+    }
+    const { assert!(HEADER_BYTES < 70) };
+}

@@ -1,0 +1,396 @@
+//! The segment writer without its thread.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::Instant;
+use env::disk::{DiskError, DiskFile, Operation};
+
+use super::append::{ActiveSegment, Run, encode, plan};
+use super::dirty::{CheckpointLimits, Dirty};
+use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord, SegmentRecord};
+use crate::id::ShardId;
+use crate::partition_log::{
+    Cut, DeletedLog, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
+};
+
+/// Bytes collected before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+/// Bytes stored before a step ends, so that shards hear of it.
+const STEP_BYTES_MAX: u64 = 8 << 20;
+/// Works done before a step ends.
+const STEP_WORKS_MAX: usize = 256;
+/// How long to wait before what found no space is tried again.
+const NO_SPACE_RETRY: Duration = Duration::from_millis(500);
+
+/// Stored and checkpointed no more: what failed, once.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk refused; what it holds is unknown until the next start.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// The checkpoint log is not what was written, or of another version.
+    #[error(transparent)]
+    Checkpoint(CheckpointError),
+    /// A segment is shorter than what a checkpoint had synced of it.
+    #[error("{} has {len} bytes, of which a checkpoint had synced {synced}", path.display())]
+    Truncated {
+        /// The segment's file.
+        path: std::path::PathBuf,
+        /// Its length.
+        len: u64,
+        /// What it should have at least.
+        synced: u64,
+    },
+    /// No thread for the segment writer.
+    #[error("cannot start the segment writer: {0}")]
+    Thread(io::Error),
+}
+
+impl From<CheckpointError> for StoreError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Disk(error) => Self::Disk(error),
+            other => Self::Checkpoint(other),
+        }
+    }
+}
+
+impl StoreError {
+    /// A failed sync is never tried again, whatever the reason: which of the bytes are lost is unknown.
+    fn is_no_space(&self) -> bool {
+        let is_sync = |error: &DiskError| matches!(error.operation, Operation::Sync | Operation::SyncDir);
+        matches!(self, Self::Disk(error) if error.is_no_space() && !is_sync(error))
+    }
+}
+
+/// What a step did.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Shards of which something was published: their logs may be cut again, their tails are shorter.
+    pub stored: Vec<ShardId>,
+    /// Shards whose entries up to the index are in a durable checkpoint: the WAL may drop them.
+    pub covered: Vec<(ShardId, u64)>,
+    /// There was no space: the rest of the work waits for some.
+    pub no_space: Option<StoreError>,
+    /// The writer has just stopped for good.
+    pub poisoned: Option<StoreError>,
+    /// When to step again though no new work came.
+    pub wake_at: Option<Instant>,
+}
+
+impl Progress {
+    /// True when there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+            && self.covered.is_empty()
+            && self.no_space.is_none()
+            && self.poisoned.is_none()
+    }
+}
+
+/// See the module's head.
+pub struct WriterCore {
+    files: Arc<SegmentFiles>,
+    checkpoint: CheckpointLog,
+    limits: CheckpointLimits,
+    segment_bytes: u64,
+    queue: VecDeque<Work>,
+    dirty: Dirty,
+    buffer: Vec<u8>,
+    is_poisoned: bool,
+}
+
+impl WriterCore {
+    pub(super) fn new(
+        files: Arc<SegmentFiles>,
+        checkpoint: CheckpointLog,
+        limits: CheckpointLimits,
+        segment_bytes: u64,
+    ) -> Self {
+        Self {
+            files,
+            checkpoint,
+            limits,
+            segment_bytes,
+            queue: VecDeque::new(),
+            dirty: Dirty::default(),
+            buffer: Vec::new(),
+            is_poisoned: false,
+        }
+    }
+
+    /// Queues works, in the order in which their shard gave them.
+    pub fn submit(&mut self, works: impl IntoIterator<Item = Work>) {
+        if !self.is_poisoned {
+            self.queue.extend(works);
+        }
+    }
+
+    /// True when there is no queued work and nothing that is not in a checkpoint.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.is_poisoned || (self.queue.is_empty() && self.dirty.is_clean())
+    }
+
+    /// Does some of the queued work, and takes a checkpoint when one is due or `checkpoint_now` asks for it and all queued
+    /// work is done.
+    pub fn step(&mut self, now: Instant, checkpoint_now: bool) -> Progress {
+        let mut progress = Progress::default();
+        if self.is_poisoned {
+            return progress;
+        }
+        if let Err(error) = self.try_step(now, checkpoint_now, &mut progress) {
+            if error.is_no_space() {
+                progress.no_space = Some(error);
+                progress.wake_at = Some(now + NO_SPACE_RETRY);
+            } else {
+                self.is_poisoned = true;
+                self.queue.clear();
+                progress.poisoned = Some(error);
+                progress.wake_at = None;
+            }
+        }
+        self.remove_unheld();
+        progress
+    }
+
+    fn try_step(
+        &mut self,
+        now: Instant,
+        checkpoint_now: bool,
+        progress: &mut Progress,
+    ) -> Result<(), StoreError> {
+        let mut shards = BTreeSet::new();
+        let done = self.work(now, &mut shards);
+        progress.stored.extend(shards);
+        done?;
+        let due_at = self.dirty.due_at(&self.limits, now);
+        let is_wanted = checkpoint_now && self.queue.is_empty() && !self.dirty.is_clean();
+        if is_wanted || due_at.is_some_and(|due_at| due_at <= now) {
+            progress.covered = self.take_checkpoint()?;
+        }
+        progress.wake_at =
+            if self.queue.is_empty() { self.dirty.due_at(&self.limits, now) } else { Some(now) };
+        Ok(())
+    }
+
+    fn work(&mut self, now: Instant, shards: &mut BTreeSet<ShardId>) -> Result<(), StoreError> {
+        let mut bytes = 0;
+        for _ in 0..STEP_WORKS_MAX {
+            let Some(work) = self.queue.pop_front() else { return Ok(()) };
+            let shard = work.shard();
+            match work {
+                Work::Store(cut) => {
+                    bytes += cut.bytes();
+                    if let Err(error) = self.store(&cut, now) {
+                        // When it was space only, the whole cut is tried again: nothing of it was published.
+                        self.queue.push_front(Work::Store(cut));
+                        return Err(error);
+                    }
+                    shards.insert(shard);
+                }
+                Work::Delete { partition, log, .. } => {
+                    self.drop_segments(&log);
+                    self.dirty.deleted(partition, shard, now);
+                }
+                Work::Covered { index, state, .. } => self.dirty.covered(shard, index, state, now),
+            }
+            if bytes >= STEP_BYTES_MAX {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, cut: &Cut, now: Instant) -> Result<(), StoreError> {
+        let mut stored = StoredPart::clone(&cut.log.stored());
+        let mut record = record_of(cut);
+        let dropped = drop_below(&mut stored, cut.log_start);
+        let active = stored
+            .active
+            .as_ref()
+            .map(|active| ActiveSegment { base_offset: active.segment.base_offset(), len: active.readable });
+        for run in plan(active, &cut.batches, self.segment_bytes) {
+            let segment = self.append(&mut stored, cut, &run)?;
+            record.segments.insert(segment.segment.base_offset(), segment_record(&segment));
+        }
+        stored.end = cut.log_end;
+        record.segments_removed.extend(dropped.iter().map(|view| view.segment.base_offset()));
+        let freed = cut.log.publish(Arc::new(stored));
+        drop(freed);
+        self.dirty.stored(record, cut.bytes(), cut.batches.len() as u64, now);
+        for view in dropped {
+            self.dirty.dropped(view.segment);
+        }
+        Ok(())
+    }
+
+    /// Writes one run behind what is stored; gives back the segment as it is then.
+    fn append(&mut self, stored: &mut StoredPart, cut: &Cut, run: &Run) -> Result<SegmentView, DiskError> {
+        let (mut view, file) = match (run.new_segment, stored.active.take()) {
+            (None, Some(active)) => {
+                let file = active.segment.file()?;
+                (active, file)
+            }
+            (new, active) => {
+                let first = &cut.batches[run.batches.start];
+                let base_offset = new.unwrap_or(first.base_offset);
+                stored.sealed = stored.sealed.iter().cloned().chain(active).collect();
+                self.create(cut, base_offset, first)?
+            }
+        };
+        let batches = &cut.batches[run.batches.clone()];
+        self.write(&mut view, file.as_ref(), batches)?;
+        self.dirty.wrote(cut.log.partition, view.segment.base_offset(), file);
+        stored.active = Some(view.clone());
+        Ok(view)
+    }
+
+    fn create(
+        &mut self,
+        cut: &Cut,
+        base_offset: i64,
+        first: &TailBatch,
+    ) -> Result<(SegmentView, Arc<dyn DiskFile>), DiskError> {
+        let partition = cut.log.partition;
+        let dir = self.files.dir(partition);
+        let disk = self.files.disk();
+        let segment = Segment::new(&self.files, partition, base_offset);
+        disk.create_dir_all(&dir)?;
+        let file = match segment.create() {
+            Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
+                // No checkpoint names it: it is of an attempt that found no space.
+                disk.remove(&segment.path())?;
+                segment.create()?
+            }
+            created => created?,
+        };
+        self.dirty.created_in(dir);
+        let view = SegmentView {
+            segment,
+            readable: 0,
+            end_offset: base_offset,
+            max_timestamp: first.max_timestamp,
+            offset_of_max_timestamp: first.offset_of_max_timestamp,
+        };
+        Ok((view, file))
+    }
+
+    fn write(
+        &mut self,
+        view: &mut SegmentView,
+        file: &dyn DiskFile,
+        batches: &[TailBatch],
+    ) -> Result<(), DiskError> {
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let is_more = |batch: &&TailBatch| {
+                let is_more = bytes < WRITE_BYTES;
+                bytes += batch.bytes.len();
+                is_more
+            };
+            let count = rest.iter().take_while(is_more).count();
+            let (chunk, behind) = rest.split_at(count);
+            self.buffer.clear();
+            let written = encode(chunk, view.readable, &mut self.buffer);
+            file.write_at(&self.buffer, view.readable)?;
+            view.readable += self.buffer.len() as u64;
+            view.segment.note_written(&written);
+            rest = behind;
+        }
+        self.buffer.shrink_to(WRITE_BYTES);
+        for batch in batches {
+            if batch.max_timestamp > view.max_timestamp {
+                view.max_timestamp = batch.max_timestamp;
+                view.offset_of_max_timestamp = batch.offset_of_max_timestamp;
+            }
+            view.end_offset = batch.last_offset + 1;
+        }
+        Ok(())
+    }
+
+    fn drop_segments(&mut self, log: &DeletedLog) {
+        let end = log.0.stored().end;
+        let none = StoredPart { end, ..StoredPart::default() };
+        let stored = log.0.stored();
+        drop(log.0.publish(Arc::new(none)));
+        for view in stored.segments() {
+            self.dirty.dropped(Arc::clone(&view.segment));
+        }
+    }
+
+    fn take_checkpoint(&mut self) -> Result<Vec<(ShardId, u64)>, StoreError> {
+        for file in self.dirty.files() {
+            file.sync()?;
+        }
+        for dir in self.dirty.dirs() {
+            self.files.disk().sync_dir(dir)?;
+        }
+        self.dirty.synced();
+        self.checkpoint.append(&self.dirty.records())?;
+        let (covered, dropped) = self.dirty.checkpointed();
+        for segment in &dropped {
+            segment.doom();
+        }
+        drop(dropped);
+        if self.checkpoint.is_due_for_rewrite() {
+            match self.checkpoint.rewrite().map_err(StoreError::from) {
+                // The log is as it was and may grow on until there is space.
+                Err(error) if error.is_no_space() => {}
+                rewritten => rewritten?,
+            }
+        }
+        Ok(covered)
+    }
+
+    /// Removes files that no checkpoint names and nobody reads.
+    fn remove_unheld(&mut self) {
+        for (partition, base_offset) in self.files.take_unheld() {
+            // What stays behind is found and removed at the next start: nothing depends on it.
+            let _ = self.files.disk().remove(&self.files.path(partition, base_offset));
+        }
+    }
+}
+
+fn record_of(cut: &Cut) -> PartitionRecord {
+    let mut record = PartitionRecord {
+        partition: cut.log.partition,
+        shard: cut.log.shard,
+        is_whole: cut.is_new,
+        epoch_base: cut.epoch_base,
+        index: cut.index,
+        log_start: cut.log_start,
+        stored_end: cut.log_end,
+        epochs: cut.epochs.clone(),
+        segments: BTreeMap::new(),
+        segments_removed: BTreeSet::new(),
+        producers: BTreeMap::new(),
+        producers_removed: BTreeSet::new(),
+    };
+    record.set_producers(cut.producers.clone());
+    record
+}
+
+fn segment_record(view: &SegmentView) -> SegmentRecord {
+    SegmentRecord {
+        synced: view.readable,
+        end_offset: view.end_offset,
+        max_timestamp: view.max_timestamp,
+        offset_of_max_timestamp: view.offset_of_max_timestamp,
+    }
+}
+
+/// Takes out segments that lie below the log start as a whole; the active one stays, being written to.
+fn drop_below(stored: &mut StoredPart, log_start: i64) -> Vec<SegmentView> {
+    let count = stored.sealed.partition_point(|view| view.end_offset <= log_start);
+    let dropped = stored.sealed[..count].to_vec();
+    if count > 0 {
+        stored.sealed = stored.sealed[count..].into();
+    }
+    dropped
+}

@@ -1,0 +1,143 @@
+//! What was stored since the last checkpoint, and when the next one is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::Instant;
+use env::disk::DiskFile;
+
+use crate::checkpoint::{CheckpointRecord, PartitionRecord};
+use crate::id::{PartitionId, ShardId};
+use crate::partition_log::Segment;
+
+/// When a checkpoint is taken. Each bounds what a restart must replay from the WAL.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckpointLimits {
+    /// Bytes of batches stored since the last one.
+    pub bytes: u64,
+    /// Batches stored since the last one.
+    pub batches: u64,
+    /// Age of the oldest change that is in no checkpoint.
+    pub age_max: Duration,
+}
+
+impl Default for CheckpointLimits {
+    fn default() -> Self {
+        Self { bytes: 48 << 20, batches: 400_000, age_max: Duration::from_secs(5) }
+    }
+}
+
+/// A shard's latest report, not in a checkpoint yet.
+#[derive(Default)]
+pub(super) struct CoveredMark {
+    pub(super) index: u64,
+    pub(super) state: Option<Bytes>,
+}
+
+/// See the module's head.
+#[derive(Default)]
+pub(super) struct Dirty {
+    partitions: BTreeMap<PartitionId, PartitionRecord>,
+    deleted: BTreeMap<PartitionId, ShardId>,
+    shards: BTreeMap<ShardId, CoveredMark>,
+    /// Files with unsynced bytes, kept open: a file that is opened after its write-back failed need not hear of it.
+    files: BTreeMap<(PartitionId, i64), Arc<dyn DiskFile>>,
+    /// Directories with unsynced names.
+    dirs: BTreeSet<PathBuf>,
+    /// Segments that the next checkpoint does not name any more.
+    dropped: Vec<Arc<Segment>>,
+    bytes: u64,
+    batches: u64,
+    since: Option<Instant>,
+}
+
+impl Dirty {
+    pub(super) fn stored(&mut self, record: PartitionRecord, bytes: u64, batches: u64, now: Instant) {
+        self.since.get_or_insert(now);
+        self.bytes += bytes;
+        self.batches += batches;
+        match self.partitions.get_mut(&record.partition) {
+            Some(known) => known.absorb(record),
+            None => {
+                self.partitions.insert(record.partition, record);
+            }
+        }
+    }
+
+    pub(super) fn wrote(&mut self, partition: PartitionId, base_offset: i64, file: Arc<dyn DiskFile>) {
+        self.files.insert((partition, base_offset), file);
+    }
+
+    pub(super) fn created_in(&mut self, dir: PathBuf) {
+        self.dirs.insert(dir);
+    }
+
+    pub(super) fn dropped(&mut self, segment: Arc<Segment>) {
+        self.files.remove(&segment.key());
+        self.dropped.push(segment);
+    }
+
+    pub(super) fn deleted(&mut self, partition: PartitionId, shard: ShardId, now: Instant) {
+        self.since.get_or_insert(now);
+        self.partitions.remove(&partition);
+        self.deleted.insert(partition, shard);
+    }
+
+    pub(super) fn covered(&mut self, shard: ShardId, index: u64, state: Option<Bytes>, now: Instant) {
+        self.since.get_or_insert(now);
+        let mark = self.shards.entry(shard).or_default();
+        mark.index = index;
+        if state.is_some() {
+            mark.state = state;
+        }
+    }
+
+    pub(super) fn is_clean(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// When the next checkpoint is due: now, later, or not at all.
+    pub(super) fn due_at(&self, limits: &CheckpointLimits, now: Instant) -> Option<Instant> {
+        let since = self.since?;
+        let is_full = self.bytes >= limits.bytes || self.batches >= limits.batches;
+        Some(if is_full { now } else { since + limits.age_max })
+    }
+
+    pub(super) fn files(&self) -> impl ExactSizeIterator<Item = &Arc<dyn DiskFile>> {
+        self.files.values()
+    }
+
+    pub(super) fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
+        self.dirs.iter()
+    }
+
+    /// Notes that all files and names are synced, whatever becomes of the records.
+    pub(super) fn synced(&mut self) {
+        self.files.clear();
+        self.dirs.clear();
+    }
+
+    /// What the checkpoint says; the shards last, since they speak of all the others.
+    pub(super) fn records(&self) -> Vec<CheckpointRecord> {
+        let deleted = self
+            .deleted
+            .iter()
+            .map(|(partition, shard)| CheckpointRecord::Deleted { partition: *partition, shard: *shard });
+        let partitions = self.partitions.values().cloned().map(CheckpointRecord::Partition);
+        let shards = self.shards.iter().map(|(shard, mark)| CheckpointRecord::Shard {
+            shard: *shard,
+            index: mark.index,
+            state: mark.state.clone(),
+        });
+        deleted.chain(partitions).chain(shards).collect()
+    }
+
+    /// The checkpoint is durable: what it covers, and what it does not name any more.
+    pub(super) fn checkpointed(&mut self) -> (Vec<(ShardId, u64)>, Vec<Arc<Segment>>) {
+        let done = std::mem::take(self);
+        (done.shards.into_iter().map(|(shard, mark)| (shard, mark.index)).collect(), done.dropped)
+    }
+}
