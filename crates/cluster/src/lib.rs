@@ -1,1 +1,17 @@
-//! Placeholder.
+//! Who leads what: the metadata, the shards, and the way of a record batch through them.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`metadata`] | topics and producer ids: a pure state machine |
+//! | [`shard`] | a Raft group: log in the shared WAL, machine in memory; openraft lives only here |
+//! | [`commit`] | group commit: one group in flight, the next one forming |
+//! | [`partitions`] | the partitions that this node leads, for readers |
+//! | `storekeeper` | which tails go to segments when, and what the WAL may forget |
+//! | [`node`] | opens it all, and creates and deletes topics |
+
+pub mod commit;
+pub mod metadata;
+pub mod node;
+pub mod partitions;
+pub mod shard;
+mod storekeeper;

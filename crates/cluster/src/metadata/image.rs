@@ -1,0 +1,135 @@
+//! The metadata at one index of its shard.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use storage::id::{ShardId, TopicId};
+
+use super::record::{Record, TopicRecord};
+use super::topic::collision_key;
+
+/// A topic; never changed, a change makes a new one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// What everything below dispatch knows it by.
+    pub id: TopicId,
+    /// What clients know it by.
+    pub name: Arc<str>,
+    /// The shard of each partition.
+    pub shards: Vec<ShardId>,
+    /// Configs that were set at creation.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What a record did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The topic is there.
+    TopicCreated(Arc<Topic>),
+    /// TOPIC_ALREADY_EXISTS: another request was first.
+    TopicExists,
+    /// INVALID_TOPIC_EXCEPTION: the names differ only by `.` and `_`.
+    TopicCollides(Arc<str>),
+    /// The topic is gone.
+    TopicDeleted(Arc<Topic>),
+    /// UNKNOWN_TOPIC_ID: it was gone before.
+    TopicUnknown,
+    /// These producer ids are the proposer's: `first` and the `count` − 1 after it.
+    ProducerIds {
+        /// The first of them.
+        first: i64,
+        /// How many.
+        count: i64,
+    },
+}
+
+/// All metadata. Ordered maps only: what is derived from it must not depend on a hash's seed.
+#[derive(Debug, Default)]
+pub struct Image {
+    by_name: BTreeMap<Arc<str>, Arc<Topic>>,
+    by_id: HashMap<TopicId, Arc<Topic>, rustc_hash::FxBuildHasher>,
+    by_collision_key: BTreeMap<String, Arc<str>>,
+    next_producer_id: i64,
+}
+
+impl Image {
+    /// The topic called `name`.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_name.get(name)
+    }
+
+    /// The topic with this id.
+    #[must_use]
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.by_id.get(&id)
+    }
+
+    /// All topics in the order of their names.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.values()
+    }
+
+    /// The topic, other than `name` itself, whose name differs from `name` only by `.` and `_`.
+    #[must_use]
+    pub fn colliding_topic(&self, name: &str) -> Option<&Arc<str>> {
+        self.by_collision_key.get(&collision_key(name)).filter(|other| &***other != name)
+    }
+
+    /// Applies a committed record.
+    pub fn apply(&mut self, record: Record) -> Applied {
+        match record {
+            Record::TopicCreated(topic) => self.create(topic),
+            Record::TopicDeleted(id) => self.delete(id),
+            Record::ProducerIdsReserved { count } => {
+                let first = self.next_producer_id;
+                self.next_producer_id += count;
+                Applied::ProducerIds { first, count }
+            }
+        }
+    }
+
+    fn create(&mut self, record: TopicRecord) -> Applied {
+        if self.by_name.contains_key(record.name.as_str()) {
+            return Applied::TopicExists;
+        }
+        if let Some(other) = self.colliding_topic(&record.name) {
+            return Applied::TopicCollides(other.clone());
+        }
+        let name: Arc<str> = record.name.into();
+        let topic = Arc::new(Topic {
+            id: record.id,
+            name: name.clone(),
+            shards: record.shards,
+            configs: record.configs,
+        });
+        self.by_collision_key.insert(collision_key(&name), name.clone());
+        self.by_id.insert(topic.id, topic.clone());
+        self.by_name.insert(name, topic.clone());
+        Applied::TopicCreated(topic)
+    }
+
+    fn delete(&mut self, id: TopicId) -> Applied {
+        let Some(topic) = self.by_id.remove(&id) else {
+            return Applied::TopicUnknown;
+        };
+        self.by_name.remove(&topic.name);
+        self.by_collision_key.remove(&collision_key(&topic.name));
+        Applied::TopicDeleted(topic)
+    }
+
+    /// The records that make an empty image equal to this one: its snapshot.
+    #[must_use]
+    pub fn snapshot(&self) -> Vec<Record> {
+        let mut records = vec![Record::ProducerIdsReserved { count: self.next_producer_id }];
+        records.extend(self.topics().map(|topic| {
+            Record::TopicCreated(TopicRecord {
+                id: topic.id,
+                name: topic.name.to_string(),
+                shards: topic.shards.clone(),
+                configs: topic.configs.clone(),
+            })
+        }));
+        records
+    }
+}

@@ -1,0 +1,98 @@
+//! Facts about the metadata's state machine.
+
+use std::collections::BTreeMap;
+
+use storage::id::{ShardId, TopicId};
+use wire::primitive::Reader;
+
+use super::*;
+
+fn topic(id: u8, name: &str) -> Record {
+    let configs = BTreeMap::from([("max.message.bytes".to_owned(), "7".to_owned())]);
+    Record::TopicCreated(TopicRecord {
+        id: TopicId([id; 16]),
+        name: name.into(),
+        shards: vec![ShardId(1); 3],
+        configs,
+    })
+}
+
+#[test]
+fn of_two_creations_of_a_name_the_first_in_the_log_wins() {
+    // Both requests were checked against the same image before either was applied.
+    let mut image = Image::default();
+    assert!(matches!(image.apply(topic(1, "a")), Applied::TopicCreated(_)));
+    assert_eq!(image.apply(topic(2, "a")), Applied::TopicExists);
+    assert_eq!(image.topic("a").unwrap().id, TopicId([1; 16]));
+}
+
+#[test]
+fn names_that_differ_by_dot_and_underscore_collide() {
+    let mut image = Image::default();
+    image.apply(topic(1, "a.b"));
+    assert_eq!(image.apply(topic(2, "a_b")), Applied::TopicCollides("a.b".into()));
+    assert_eq!(image.colliding_topic("a.b"), None);
+}
+
+#[test]
+fn a_name_made_again_shares_nothing_with_the_old_one() {
+    let mut image = Image::default();
+    image.apply(topic(1, "a"));
+    assert!(matches!(image.apply(Record::TopicDeleted(TopicId([1; 16]))), Applied::TopicDeleted(_)));
+    assert_eq!(image.apply(Record::TopicDeleted(TopicId([1; 16]))), Applied::TopicUnknown);
+    image.apply(topic(2, "a"));
+    assert!(image.topic_by_id(TopicId([1; 16])).is_none());
+    assert_eq!(image.topic("a").unwrap().id, TopicId([2; 16]));
+}
+
+#[test]
+fn producer_ids_are_handed_out_once() {
+    let mut image = Image::default();
+    assert_eq!(
+        image.apply(Record::ProducerIdsReserved { count: 10 }),
+        Applied::ProducerIds { first: 0, count: 10 }
+    );
+    assert_eq!(
+        image.apply(Record::ProducerIdsReserved { count: 5 }),
+        Applied::ProducerIds { first: 10, count: 5 }
+    );
+}
+
+#[test]
+fn records_and_snapshots_survive_their_bytes() {
+    let mut image = Image::default();
+    for record in [topic(1, "a"), topic(2, "b"), Record::ProducerIdsReserved { count: 9 }] {
+        image.apply(record);
+    }
+    image.apply(Record::TopicDeleted(TopicId([1; 16])));
+    let mut bytes = Vec::new();
+    image.snapshot().iter().for_each(|record| record.write(&mut bytes));
+    Record::TopicDeleted(TopicId([1; 16])).write(&mut bytes);
+
+    let (mut reader, mut copy) = (Reader::new(&bytes), Image::default());
+    while reader.remaining() > 0 {
+        copy.apply(Record::read(&mut reader).unwrap());
+    }
+    assert_eq!(copy.snapshot(), image.snapshot());
+}
+
+#[test]
+fn a_record_of_a_newer_build_is_refused() {
+    let error = Record::read(&mut Reader::new(&[99, 0])).unwrap_err();
+    assert_eq!(error.to_string(), "metadata record of kind 99 version 0 is not known to this build");
+    assert!(matches!(
+        Record::read(&mut Reader::new(&[1, 9])),
+        Err(RecordError::Unknown { kind: 1, version: 9 })
+    ));
+    assert!(matches!(Record::read(&mut Reader::new(&[1, 0, 3])), Err(RecordError::Malformed(_))));
+}
+
+#[test]
+fn topic_names_follow_kafkas_rules() {
+    for name in ["a", "a.b-c_D9", &"x".repeat(249), "..."] {
+        assert_eq!(check_topic_name(name), Ok(()), "{name}");
+    }
+    for name in ["", ".", "..", "a/b", "ä", "a b", "../a", &"x".repeat(250)] {
+        assert!(check_topic_name(name).is_err(), "{name}");
+    }
+}

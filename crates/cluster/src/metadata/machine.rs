@@ -1,0 +1,113 @@
+//! The metadata shard's machine: the image, and a snapshot of it now and then so that the WAL may forget the records.
+
+use std::cell::{Cell, Ref, RefCell};
+use std::rc::Rc;
+
+use bytes::Bytes;
+use storage::partition_log::ShardLogs;
+use wire::primitive::Reader;
+
+use super::{Applied, Image, Record, RecordError};
+use crate::shard::entry::{self, ENTRY_HEADER_BYTES, EntryKind};
+use crate::shard::outcome::Outcome;
+use crate::shard::{Machine, MachineError};
+use crate::storekeeper::Storekeeper;
+
+/// Entries after which the image is written into the next checkpoint.
+const SNAPSHOT_EVERY: u64 = 256;
+
+/// The image as everybody on this thread reads it.
+#[derive(Default)]
+pub(crate) struct SharedImage {
+    image: RefCell<Image>,
+    version: Cell<u64>,
+}
+
+impl SharedImage {
+    pub(crate) fn image(&self) -> Ref<'_, Image> {
+        self.image.borrow()
+    }
+
+    /// Another number whenever the image has changed.
+    pub(crate) fn version(&self) -> u64 {
+        self.version.get()
+    }
+
+    fn apply(&self, record: Record) -> Applied {
+        self.version.set(self.version.get() + 1);
+        self.image.borrow_mut().apply(record)
+    }
+
+    /// Its snapshot's bytes.
+    pub(crate) fn snapshot(&self) -> Bytes {
+        let mut out = Vec::new();
+        self.image().snapshot().iter().for_each(|record| record.write(&mut out));
+        out.into()
+    }
+}
+
+/// See the module's head.
+pub(crate) struct MetadataMachine {
+    image: Rc<SharedImage>,
+    logs: Rc<RefCell<ShardLogs>>,
+    storekeeper: Rc<Storekeeper>,
+    /// Entries up to here are in the snapshot that the image began with.
+    replayed_to: u64,
+    since_snapshot: u64,
+}
+
+impl MetadataMachine {
+    /// A machine that begins with `snapshot`, which has the entries up to `covered`.
+    pub(crate) fn new(
+        image: Rc<SharedImage>,
+        logs: Rc<RefCell<ShardLogs>>,
+        storekeeper: Rc<Storekeeper>,
+        covered: u64,
+        snapshot: Option<&Bytes>,
+    ) -> Result<Self, RecordError> {
+        if let Some(snapshot) = snapshot {
+            for record in records(snapshot) {
+                image.apply(record?);
+            }
+        }
+        storekeeper.keep(&logs);
+        // Without a snapshot nothing was covered that this machine needs: its entries are all in the WAL.
+        let replayed_to = if snapshot.is_some() { covered } else { 0 };
+        Ok(Self { image, logs, storekeeper, replayed_to, since_snapshot: 0 })
+    }
+}
+
+impl Machine for MetadataMachine {
+    fn apply(&mut self, index: u64, _term: u64, entry: Bytes) -> Result<Outcome, MachineError> {
+        let (kind, _) = entry::read_header(&entry)?;
+        if kind != EntryKind::Metadata || index <= self.replayed_to {
+            return Ok(Outcome::Done);
+        }
+        let mut outcomes = Vec::new();
+        for record in records(&entry[ENTRY_HEADER_BYTES..]) {
+            outcomes.push(self.image.apply(record?));
+        }
+        self.since_snapshot += 1;
+        if self.since_snapshot >= SNAPSHOT_EVERY {
+            self.since_snapshot = 0;
+            self.logs.borrow_mut().set_state(self.image.snapshot());
+            self.storekeeper.applied(self.logs.borrow().shard(), index);
+        }
+        Ok(Outcome::Metadata(outcomes))
+    }
+}
+
+/// The records of an entry's body or of a snapshot, up to the first that can't be read.
+fn records(bytes: &[u8]) -> impl Iterator<Item = Result<Record, RecordError>> {
+    let mut reader = Reader::new(bytes);
+    std::iter::from_fn(move || {
+        if reader.remaining() == 0 {
+            return None;
+        }
+        let record = Record::read(&mut reader);
+        if record.is_err() {
+            reader.skip_rest();
+        }
+        Some(record)
+    })
+}

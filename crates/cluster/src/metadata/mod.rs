@@ -1,0 +1,17 @@
+//! What the cluster is made of: topics, where their partitions live, and which producer ids are handed out.
+//!
+//! A plain state machine, pure: [`Image`] changes by [`Record`]s that the metadata shard committed, in their order,
+//! and by nothing else. What a record does is decided when it is applied, so that two requests which were proposed
+//! one behind the other can't both win.
+
+mod image;
+pub(crate) mod machine;
+mod record;
+mod topic;
+
+pub use image::{Applied, Image, Topic};
+pub use record::{Record, RecordError, TopicRecord};
+pub use topic::{NameError, TOPIC_NAME_BYTES_MAX, check_topic_name};
+
+#[cfg(test)]
+mod image_test;

@@ -1,0 +1,126 @@
+//! What the metadata shard commits, and its bytes (docs/format/entry.md).
+//!
+//! A record is a kind byte, a version byte and fields in Kafka's compact encodings. A kind or version that this
+//! build does not know is an error, never a guess: a log written by a newer build is not half understood.
+
+use std::collections::BTreeMap;
+
+use storage::id::{ShardId, TopicId};
+use wire::primitive::{DecodeError, Form, Reader, Uuid, Writer};
+
+const VERSION: i8 = 0;
+const TOPIC_CREATED: i8 = 1;
+const TOPIC_DELETED: i8 = 2;
+const PRODUCER_IDS_RESERVED: i8 = 3;
+
+/// A topic as it was created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRecord {
+    /// New with every creation, also of a name that was used before.
+    pub id: TopicId,
+    /// A legal name.
+    pub name: String,
+    /// The shard of each partition, in the order of their numbers; at least one.
+    pub shards: Vec<ShardId>,
+    /// Configs that were set; names are Kafka's.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// One change of the metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// A topic is there, unless its name is taken when this is applied.
+    TopicCreated(TopicRecord),
+    /// A topic is gone.
+    TopicDeleted(TopicId),
+    /// This many producer ids are taken from the next free one on.
+    ProducerIdsReserved {
+        /// How many.
+        count: i64,
+    },
+}
+
+/// The bytes are no record that this build knows.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// They end too early, or a field is none.
+    #[error("metadata record: {0}")]
+    Malformed(#[from] DecodeError),
+    /// A newer build wrote it.
+    #[error("metadata record of kind {kind} version {version} is not known to this build")]
+    Unknown {
+        /// Its kind byte.
+        kind: i8,
+        /// Its version byte.
+        version: i8,
+    },
+}
+
+impl Record {
+    /// Appends the record's bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        let mut writer = Writer::new(out);
+        match self {
+            Record::TopicCreated(topic) => topic.write(&mut writer),
+            Record::TopicDeleted(id) => {
+                writer.int8(TOPIC_DELETED);
+                writer.int8(VERSION);
+                writer.uuid(Uuid(id.0));
+            }
+            Record::ProducerIdsReserved { count } => {
+                writer.int8(PRODUCER_IDS_RESERVED);
+                writer.int8(VERSION);
+                writer.int64(*count);
+            }
+        }
+    }
+
+    /// Reads one record from the front of `bytes`.
+    ///
+    /// # Errors
+    /// When the bytes are none that this build knows.
+    pub fn read(bytes: &mut Reader<'_>) -> Result<Record, RecordError> {
+        let (kind, version) = (bytes.int8()?, bytes.int8()?);
+        if version != VERSION {
+            return Err(RecordError::Unknown { kind, version });
+        }
+        match kind {
+            TOPIC_CREATED => Ok(Record::TopicCreated(TopicRecord::read(bytes)?)),
+            TOPIC_DELETED => Ok(Record::TopicDeleted(TopicId(bytes.uuid()?.0))),
+            PRODUCER_IDS_RESERVED => Ok(Record::ProducerIdsReserved { count: bytes.int64()? }),
+            _ => Err(RecordError::Unknown { kind, version }),
+        }
+    }
+}
+
+impl TopicRecord {
+    fn write(&self, writer: &mut Writer<'_>) {
+        writer.int8(TOPIC_CREATED);
+        writer.int8(VERSION);
+        writer.uuid(Uuid(self.id.0));
+        writer.string(&self.name, Form::Compact);
+        writer.uint32(u32::try_from(self.shards.len()).expect("a topic has at most a million partitions"));
+        for shard in &self.shards {
+            writer.uint16(shard.0);
+        }
+        writer.uint32(u32::try_from(self.configs.len()).expect("there are at most a few dozen config names"));
+        for (name, value) in &self.configs {
+            writer.string(name, Form::Compact);
+            writer.string(value, Form::Compact);
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<TopicRecord, DecodeError> {
+        let id = TopicId(reader.uuid()?.0);
+        let name = reader.string(Form::Compact)?.into_owned();
+        // The counts are of our own log, whose checksums held; still, nothing is reserved on their word.
+        let shards =
+            (0..reader.uint32()?).map(|_| reader.uint16().map(ShardId)).collect::<Result<Vec<_>, _>>()?;
+        let mut configs = BTreeMap::new();
+        for _ in 0..reader.uint32()? {
+            let name = reader.string(Form::Compact)?.into_owned();
+            configs.insert(name, reader.string(Form::Compact)?.into_owned());
+        }
+        Ok(TopicRecord { id, name, shards, configs })
+    }
+}

@@ -1,0 +1,148 @@
+//! The machine of a data shard: appends what was committed to its partitions' logs, in the order of the shard's log.
+//!
+//! It decides what only the log's order can decide: duplicate, out of sequence, fenced, no such partition. Batches
+//! were checked before they were proposed; what a batch says of itself is believed here.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::Instant;
+use storage::id::{PartitionId, ShardId};
+use storage::partition_log::producers::{ProducerStamp, Verdict};
+use storage::partition_log::{self as partition_log, EntryPin, NewBatch, ShardLogs};
+use wire::record::header::{BatchHeader, TimestampType};
+
+use super::entry::{self, EntryKind, Item};
+use super::outcome::{Appended, BatchOutcome, Outcome, Refused};
+use super::{Machine, MachineError};
+use crate::partitions::Partitions;
+use crate::storekeeper::Storekeeper;
+
+/// See the module's head.
+pub(crate) struct DataMachine {
+    logs: Rc<RefCell<ShardLogs>>,
+    partitions: Rc<Partitions>,
+    storekeeper: Rc<Storekeeper>,
+    shard: ShardId,
+}
+
+impl DataMachine {
+    /// A machine over the logs as the checkpoint has them.
+    pub(crate) fn new(
+        logs: Rc<RefCell<ShardLogs>>,
+        partitions: Rc<Partitions>,
+        storekeeper: Rc<Storekeeper>,
+    ) -> Self {
+        for log in logs.borrow().logs() {
+            partitions.insert(log.reader(), log.epoch_base());
+        }
+        let shard = logs.borrow().shard();
+        storekeeper.keep(&logs);
+        Self { logs, partitions, storekeeper, shard }
+    }
+
+    fn append_all(&self, index: u64, term: u64, entry: &Bytes) -> Result<Vec<BatchOutcome>, MachineError> {
+        let mut logs = self.logs.borrow_mut();
+        let pin = logs.pinned().pin(entry.len() as u64);
+        let now = Instant::now();
+        let mut outcomes = Vec::with_capacity(64);
+        for item in entry::items(entry) {
+            outcomes.push(append(&mut logs, index, term, &pin, item?, &self.partitions, now));
+        }
+        Ok(outcomes)
+    }
+
+    fn create(&self, index: u64, entry: &Bytes) -> Result<(), MachineError> {
+        let mut logs = self.logs.borrow_mut();
+        for partition in entry::created(entry) {
+            let (partition, epoch_base) = partition?;
+            let reader = logs.create(index, partition, epoch_base, Instant::now());
+            self.partitions.insert(reader, epoch_base);
+        }
+        Ok(())
+    }
+
+    fn delete(&self, index: u64, entry: &Bytes) -> Result<(), MachineError> {
+        let mut logs = self.logs.borrow_mut();
+        for partition in entry::deleted(entry) {
+            let partition: PartitionId = partition?;
+            logs.delete(index, &partition);
+            self.partitions.remove(&partition);
+        }
+        Ok(())
+    }
+}
+
+impl Machine for DataMachine {
+    fn apply(&mut self, index: u64, term: u64, entry: Bytes) -> Result<Outcome, MachineError> {
+        let (kind, _) = entry::read_header(&entry)?;
+        let outcome = match kind {
+            EntryKind::Batches => Outcome::Batches(self.append_all(index, term, &entry)?),
+            EntryKind::PartitionsCreated => {
+                self.create(index, &entry)?;
+                Outcome::Done
+            }
+            EntryKind::PartitionsDeleted => {
+                self.delete(index, &entry)?;
+                Outcome::Done
+            }
+            EntryKind::Blank | EntryKind::Membership | EntryKind::Metadata => Outcome::Done,
+        };
+        self.storekeeper.applied(self.shard, index);
+        Ok(outcome)
+    }
+}
+
+fn append(
+    logs: &mut ShardLogs,
+    index: u64,
+    term: u64,
+    pin: &Arc<EntryPin>,
+    item: Item,
+    partitions: &Partitions,
+    now: Instant,
+) -> BatchOutcome {
+    let header = BatchHeader::parse(&item.batch).expect("a batch is checked before it is proposed");
+    let log = logs.log(&item.partition).ok_or(Refused::UnknownPartition)?;
+    let epoch = i64::from(log.epoch_base()) + i64::try_from(term).unwrap_or(i64::MAX);
+    let batch = NewBatch {
+        leader_epoch: i32::try_from(epoch).unwrap_or(i32::MAX),
+        last_offset_delta: header.last_offset_delta,
+        max_timestamp: header.max_timestamp,
+        max_timestamp_delta: item.offset_delta_of_max_timestamp,
+        producer: header.has_producer_id().then(|| ProducerStamp {
+            id: header.producer_id,
+            epoch: header.producer_epoch,
+            base_sequence: header.base_sequence,
+            last_offset_delta: header.last_offset_delta,
+        }),
+        bytes: item.batch,
+    };
+    let is_append_time = header.timestamp_type() == TimestampType::LogAppendTime;
+    let appended = logs.append(index, &item.partition, pin, batch, now).ok_or(Refused::UnknownPartition)?;
+    let (base_offset, timestamp) = match appended {
+        partition_log::Appended::At { base_offset } => (base_offset, header.max_timestamp),
+        partition_log::Appended::Refused(verdict) => original_of(verdict)?,
+        // Nobody waits for an entry from before the restart.
+        partition_log::Appended::Replayed => (-1, -1),
+    };
+    let partition = partitions.find(&item.partition).ok_or(Refused::UnknownPartition)?;
+    partition.moved();
+    Ok(Appended {
+        base_offset,
+        log_append_time: if is_append_time { timestamp } else { -1 },
+        log_start_offset: partition.reader.offsets().log_start,
+    })
+}
+
+/// The base offset and timestamp of the batch that a duplicate repeats.
+fn original_of(verdict: Verdict) -> Result<(i64, i64), Refused> {
+    match verdict {
+        Verdict::Duplicate { base_offset, timestamp } => Ok((base_offset, timestamp)),
+        Verdict::OutOfOrder { expected } => Err(Refused::OutOfOrder { expected }),
+        Verdict::Fenced { epoch } => Err(Refused::Fenced { epoch }),
+        Verdict::Accept => unreachable!("an accepted batch is appended"),
+    }
+}

@@ -1,0 +1,167 @@
+//! Which tails go to segments when, and what the WAL may forget: between the shards' machines on this thread and the
+//! segment writer on its own.
+//!
+//! After each entry a shard's logs are asked what is due, which costs nothing when nothing is. What waits only for its age
+//! is looked at by a timer that exists only while something waits: an idle node does not wake up.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use env::Instant;
+use storage::id::ShardId;
+use storage::partition_log::{Maintained, ShardLogs};
+use storage::segment_writer::{Progress, Store, StoreListener};
+use storage::wal::Wal;
+use tokio::sync::Notify;
+
+/// What the segment writer's thread leaves for the I/O thread.
+#[derive(Default)]
+pub(crate) struct ProgressMailbox {
+    news: Mutex<Vec<Progress>>,
+    arrived: Notify,
+}
+
+impl StoreListener for ProgressMailbox {
+    fn progressed(&self, progress: Progress) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).push(progress);
+        self.arrived.notify_one();
+    }
+}
+
+/// See the module's head.
+pub(crate) struct Storekeeper {
+    store: RefCell<Option<Store>>,
+    mailbox: Arc<ProgressMailbox>,
+    wal: Wal,
+    shards: RefCell<Vec<Rc<Kept>>>,
+    wake_at: Cell<Option<Instant>>,
+    rearmed: Notify,
+    /// Told whenever tails may have become shorter.
+    room: Rc<Notify>,
+    failed: Cell<bool>,
+}
+
+struct Kept {
+    id: ShardId,
+    logs: Rc<RefCell<ShardLogs>>,
+    applied: Cell<u64>,
+}
+
+impl Storekeeper {
+    /// `mailbox` is the listener that `store` was opened with; [`Storekeeper::run`] has to run.
+    pub(crate) fn new(store: Store, mailbox: Arc<ProgressMailbox>, wal: Wal, room: Rc<Notify>) -> Rc<Self> {
+        Rc::new(Self {
+            store: RefCell::new(Some(store)),
+            mailbox,
+            wal,
+            shards: RefCell::default(),
+            wake_at: Cell::new(None),
+            rearmed: Notify::new(),
+            room,
+            failed: Cell::new(false),
+        })
+    }
+
+    /// Keeps a shard's logs from now on.
+    pub(crate) fn keep(&self, logs: &Rc<RefCell<ShardLogs>>) {
+        let id = logs.borrow().shard();
+        self.shards.borrow_mut().push(Rc::new(Kept { id, logs: logs.clone(), applied: Cell::new(0) }));
+    }
+
+    /// The entry at `index` of `shard` was applied. With one voter it was flushed before that.
+    pub(crate) fn applied(&self, shard: ShardId, index: u64) {
+        let kept = self.shards.borrow().iter().find(|kept| kept.id == shard).cloned();
+        if let Some(kept) = kept {
+            kept.applied.set(index);
+            self.maintain(&kept);
+        }
+    }
+
+    /// True once the segment writer has failed: nothing will be stored any more, so nothing more may be accepted.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
+    fn maintain(&self, kept: &Kept) {
+        let applied = kept.applied.get();
+        let maintained = kept.logs.borrow_mut().maintain(Instant::now(), applied, applied);
+        self.submit(maintained);
+    }
+
+    fn submit(&self, maintained: Maintained) {
+        if !maintained.works.is_empty()
+            && let Some(store) = &*self.store.borrow()
+        {
+            store.submit(maintained.works);
+        }
+        let sooner = match (self.wake_at.get(), maintained.wake_at) {
+            (Some(armed), Some(wanted)) => wanted < armed,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if sooner {
+            self.wake_at.set(maintained.wake_at);
+            self.rearmed.notify_one();
+        }
+    }
+
+    /// Looks after what the segment writer says and after what is due by age, for ever; a local task.
+    pub(crate) async fn run(self: Rc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.mailbox.arrived.notified() => self.take_news(),
+                () = self.rearmed.notified() => {}
+                () = wait_until(self.wake_at.get()) => {
+                    self.wake_at.set(None);
+                    let shards = self.shards.borrow().clone();
+                    shards.iter().for_each(|kept| self.maintain(kept));
+                }
+            }
+        }
+    }
+
+    fn take_news(&self) {
+        let news = std::mem::take(&mut *self.mailbox.news.lock().unwrap_or_else(PoisonError::into_inner));
+        for progress in news {
+            for (shard, index) in progress.covered {
+                self.wal.release(shard, index);
+            }
+            if let Some(error) = progress.no_space {
+                tracing::warn!(%error, "no space to store records; they stay in the write-ahead log meanwhile");
+            }
+            if let Some(error) = progress.poisoned {
+                tracing::error!(%error, "storing has failed: writes are refused until the next start");
+                self.failed.set(true);
+            }
+            let shards = self.shards.borrow().clone();
+            shards
+                .iter()
+                .filter(|kept| progress.stored.contains(&kept.id))
+                .for_each(|kept| self.maintain(kept));
+        }
+        self.room.notify_waiters();
+    }
+
+    /// Stores everything, takes a checkpoint and ends the segment writer, so that the next start has little to replay.
+    pub(crate) async fn close(&self) {
+        let shards = self.shards.borrow().clone();
+        for kept in shards {
+            let applied = kept.applied.get();
+            let maintained = kept.logs.borrow_mut().maintain_all(Instant::now(), applied, applied);
+            self.submit(maintained);
+        }
+        let store = self.store.borrow_mut().take();
+        if let Some(store) = store {
+            env::task::spawn_blocking(move || store.close()).await;
+        }
+        self.take_news();
+    }
+}
+
+async fn wait_until(at: Option<Instant>) {
+    match at {
+        Some(at) => env::clock::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
