@@ -21,7 +21,7 @@ pub struct RequestFrame<'a> {
     pub version: i16,
     /// What the response must repeat.
     pub correlation_id: i32,
-    /// What the client calls itself.
+    /// What the client calls itself, as far as it is UTF-8.
     pub client_id: Option<&'a str>,
     /// The body, not read yet.
     pub body: Reader<'a>,
@@ -40,9 +40,14 @@ pub fn read_request(frame: &[u8]) -> Result<RequestFrame<'_>, DecodeError> {
     let version = r.int16()?;
     let correlation_id = r.int32()?;
     // Always in the classic form, so that a broker can read it in headers that it does not know (KIP-482).
-    let client_id = r.nullable_str(Form::Classic)?;
+    let client_id = r.nullable_string_bytes(Form::Classic)?.map(utf8_prefix);
     r.skip_tagged_fields(key.form(version))?;
     Ok(RequestFrame { key, version, correlation_id, client_id, body: r })
+}
+
+/// A name for quotas and traces is not worth a refusal, and cutting it needs no memory.
+fn utf8_prefix(bytes: &[u8]) -> &str {
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
 /// Reads the header of a response; `frame` is without its length. Returns the correlation id and the body.

@@ -32,6 +32,15 @@ fn the_header_of_an_api_versions_request_from_the_future_is_read() {
     assert_eq!((read.key, read.version, read.client_id), (ApiKey::ApiVersions, 99, None));
 }
 
+// Clients name themselves in Latin-1 too, and Kafka serves them.
+#[test]
+fn a_client_id_is_read_as_far_as_it_is_utf8() {
+    let header = |id: &[u8]| [&[0, 3, 0, 1, 0, 0, 0, 1, 0, 4], id].concat();
+    assert_eq!(read_request(&header(b"gr\xf6n")).unwrap().client_id, Some("gr"));
+    assert_eq!(read_request(&header(b"\xf6gr\xfc")).unwrap().client_id, Some(""));
+    assert_eq!(read_request(&header("grü".as_bytes())).unwrap().client_id, Some("grü"));
+}
+
 #[test]
 fn the_header_of_an_unknown_api_is_refused() {
     let error = read_request(&[0, 99, 0, 0, 0, 0, 0, 1, 0xff, 0xff]).unwrap_err();

@@ -9,7 +9,8 @@
 //! - [`frame`]: what is around a message on a connection. [`primitive`]: what messages are made of.
 //! - [`record`]: what is inside a `records` field.
 //!
-//! Invariant: decoding borrows; it neither copies nor allocates, whatever lengths and counts claim.
+//! Invariant: decoding borrows; it allocates nothing, whatever lengths and counts claim. Strings that are not UTF-8
+//! are the exception, and cost at most four times their bytes.
 //! Invariant: bytes that are not what they claim to be are a [`DecodeError`], never a panic.
 
 pub mod api;

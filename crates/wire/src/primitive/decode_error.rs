@@ -16,14 +16,6 @@ pub enum DecodeError {
         /// What the input still has.
         left: usize,
     },
-    /// A length is below -1.
-    #[error("at byte {at}: length {length} is negative")]
-    NegativeLength {
-        /// Position after the length.
-        at: usize,
-        /// The length as it was sent.
-        length: i32,
-    },
     /// A string is longer than Kafka lets strings be, whatever its form.
     #[error("at byte {at}: string of {length} bytes, more than {length_max}")]
     StringTooLong {
@@ -57,12 +49,6 @@ pub enum DecodeError {
         at: usize,
         /// Its width.
         bits: u32,
-    },
-    /// A string that is not UTF-8.
-    #[error("at byte {at}: string is not UTF-8")]
-    NotUtf8 {
-        /// Position of the string's first byte.
-        at: usize,
     },
     /// A tagged field that is longer than its value.
     #[error("at byte {at}: {left} bytes left over in tagged field {tag}")]

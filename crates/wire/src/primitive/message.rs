@@ -11,11 +11,11 @@ pub trait Message<'a>: Sized {
 
     /// Reads the fields that `version` has and gives the others their defaults.
     ///
-    /// Tagged fields that this version does not know are skipped. Allocates nothing.
+    /// Tagged fields that this version does not know are skipped. Allocates nothing, unless a string is not UTF-8.
     ///
     /// # Errors
-    /// The bytes end early, a length lies, a string is not UTF-8, a null is where none may be; for requests and
-    /// responses also [`DecodeError::UnsupportedVersion`].
+    /// The bytes end early, a length lies, a null is where none may be; for requests and responses also
+    /// [`DecodeError::UnsupportedVersion`].
     fn decode(r: &mut Reader<'a>, version: i16) -> Result<Self, DecodeError>;
 
     /// Appends the fields that `version` has, and leaves the others out.

@@ -1,10 +1,11 @@
 //! Kafka's primitive types, read from and written to bytes: numbers, strings, arrays, tagged fields.
 //!
 //! Everything is big-endian. Lengths come in two forms, see [`Form`]. Reading borrows from the frame and
-//! allocates nothing: strings are `Cow::Borrowed`, arrays are [`Array`]s that are decoded while they are iterated.
+//! allocates nothing: strings are borrowed if they are UTF-8, arrays are [`Array`]s that are decoded while they are iterated.
 //! Writing is infallible and appends to a `Vec<u8>`.
 //!
-//! Invariant: what was decoded never holds more memory than the frame that it came from.
+//! Invariant: what was decoded never holds more than four times the memory of the frame that it came from, and none of
+//! its own unless a string is not UTF-8.
 //! Invariant: no input makes a [`Reader`] panic, and none costs more steps than a small multiple of its bytes.
 
 mod array;

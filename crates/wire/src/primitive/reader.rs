@@ -32,7 +32,7 @@ impl<'a> Reader<'a> {
         self.bytes.len() - self.at
     }
 
-    /// Ends the reading.
+    /// Ends the reading where nothing may be left. Kafka's broker passes over what follows a request's body.
     ///
     /// # Errors
     /// [`DecodeError::TrailingBytes`] when something is left.
@@ -169,41 +169,44 @@ impl Reader<'_> {
 
 /// Values with a length in front.
 impl<'a> Reader<'a> {
-    /// A string that is never null.
+    /// A string that is never null, borrowed if it is UTF-8.
+    ///
+    /// What is not UTF-8 is replaced by U+FFFD, as Kafka does: its clients may send names in other encodings, and
+    /// are told that they are invalid. Only then memory is taken, at most four times the string's bytes.
     ///
     /// # Errors
-    /// [`DecodeError::Null`], [`DecodeError::NotUtf8`], or its length is wrong.
+    /// [`DecodeError::Null`], or its length is wrong.
     pub fn string(&mut self, form: Form) -> Result<Cow<'a, str>, DecodeError> {
-        self.nullable_str(form)?.map(Cow::Borrowed).ok_or(DecodeError::Null { at: self.at })
+        self.nullable_string(form)?.ok_or(DecodeError::Null { at: self.at })
     }
 
-    /// A string or null.
+    /// A string or null; as [`string`](Self::string).
     ///
     /// # Errors
-    /// [`DecodeError::NotUtf8`], or its length is wrong.
+    /// Its length is wrong.
     pub fn nullable_string(&mut self, form: Form) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        Ok(self.nullable_str(form)?.map(Cow::Borrowed))
+        Ok(self.nullable_string_bytes(form)?.map(|bytes| match std::str::from_utf8(bytes) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => String::from_utf8_lossy(bytes),
+        }))
     }
 
-    /// As [`nullable_string`](Self::nullable_string), for callers that only borrow.
+    /// The bytes of a string or null, UTF-8 or not.
     ///
     /// # Errors
-    /// [`DecodeError::NotUtf8`], or its length is wrong.
-    pub fn nullable_str(&mut self, form: Form) -> Result<Option<&'a str>, DecodeError> {
+    /// Its length is wrong.
+    pub fn nullable_string_bytes(&mut self, form: Form) -> Result<Option<&'a [u8]>, DecodeError> {
         let length = match form {
-            Form::Classic => {
-                let length = self.int16()?;
-                self.length_or_null(i32::from(length))?
-            }
+            Form::Classic => u16::try_from(self.int16()?).ok().map(usize::from),
             Form::Compact => self.compact_length()?,
         };
-        let Some(length) = length else { return Ok(None) };
-        let at = self.at;
-        if length > STRING_LENGTH_MAX {
-            return Err(DecodeError::StringTooLong { at, length, length_max: STRING_LENGTH_MAX });
+        match length {
+            Some(length) if length > STRING_LENGTH_MAX => {
+                Err(DecodeError::StringTooLong { at: self.at, length, length_max: STRING_LENGTH_MAX })
+            }
+            Some(length) => self.take(length).map(Some),
+            None => Ok(None),
         }
-        let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(Some).map_err(|_| DecodeError::NotUtf8 { at })
     }
 
     /// Bytes that are never null.
@@ -320,26 +323,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The length of anything but a string.
+    /// The length of anything but a string. Every negative number is null, as Kafka reads it.
     fn length(&mut self, form: Form) -> Result<Option<usize>, DecodeError> {
         match form {
-            Form::Classic => {
-                let length = self.int32()?;
-                self.length_or_null(length)
-            }
+            Form::Classic => Ok(u32::try_from(self.int32()?).ok().map(widen)),
             Form::Compact => self.compact_length(),
         }
     }
 
     fn compact_length(&mut self) -> Result<Option<usize>, DecodeError> {
         Ok(self.unsigned_varint()?.checked_sub(1).map(widen))
-    }
-
-    fn length_or_null(&self, length: i32) -> Result<Option<usize>, DecodeError> {
-        match u32::try_from(length) {
-            Ok(length) => Ok(Some(widen(length))),
-            Err(_) if length == -1 => Ok(None),
-            Err(_) => Err(DecodeError::NegativeLength { at: self.at, length }),
-        }
     }
 }
