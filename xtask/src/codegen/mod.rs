@@ -182,3 +182,6 @@ fn formatted(root: &Path, text: &str) -> anyhow::Result<String> {
     ensure!(output.status.success(), "rustfmt refused the generated text");
     Ok(String::from_utf8(output.stdout)?)
 }
+
+#[cfg(test)]
+mod codegen_test;
