@@ -2,7 +2,8 @@
 #![allow(clippy::disallowed_methods)] // the one place that may
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
 pub use tokio::net::{
     TcpListener, TcpStream,
@@ -15,4 +16,22 @@ pub use tokio::net::{
 /// When the address is in use or not this machine's.
 pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::bind(address).await
+}
+
+/// Connects to `host:port`, blocking: for tools, never on an I/O thread. Every address of the name is tried in turn.
+///
+/// # Errors
+/// What the last address gave; the name has no address, or each took longer than `limit`.
+pub fn connect_blocking(address: &str, limit: Duration) -> io::Result<std::net::TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in address.to_socket_addrs()? {
+        match std::net::TcpStream::connect_timeout(&address, limit) {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                return Ok(stream);
+            }
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
 }

@@ -29,6 +29,13 @@ pub(crate) enum Command {
     /// Check a configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// List, create, delete and describe topics
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// Write records, one for each line of standard input
+    Produce(ProduceArgs),
+    /// Print records
+    Consume(ConsumeArgs),
     /// Print the version
     Version(OutputArgs),
 }
@@ -68,6 +75,181 @@ pub(crate) enum ConfigCommand {
     },
 }
 
+/// Which cluster a tool talks to.
+#[derive(Debug, Args)]
+pub(crate) struct ClusterArgs {
+    /// Brokers to begin with, host:port, separated by commas
+    #[arg(short, long, value_name = "HOST:PORT", default_value = "127.0.0.1:9092", value_delimiter = ',', value_parser = address)]
+    pub(crate) bootstrap_server: Vec<String>,
+}
+
+/// `takhin topic`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicCommand {
+    /// List all topics
+    List {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Create a topic
+    Create {
+        /// Its name
+        #[arg(value_name = "TOPIC")]
+        name: String,
+        /// Number of partitions; the broker's default where it isn't said
+        #[arg(short, long, value_parser = clap::value_parser!(i32).range(1..))]
+        partitions: Option<i32>,
+        /// Replicas of each partition; the broker's default where it isn't said
+        #[arg(short, long, value_parser = clap::value_parser!(i16).range(1..))]
+        replication_factor: Option<i16>,
+        /// Configuration of the topic, such as cleanup.policy=compact
+        #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
+        config: Vec<(String, String)>,
+        /// Succeed when it is there already
+        #[arg(long)]
+        if_not_exists: bool,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Delete topics with all that is in them
+    Delete {
+        /// Their names
+        #[arg(value_name = "TOPIC", required = true)]
+        names: Vec<String>,
+        /// Succeed when there is none
+        #[arg(long)]
+        if_exists: bool,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show a topic's partitions: leaders, replicas, first and next offsets
+    Describe {
+        /// Its name
+        #[arg(value_name = "TOPIC")]
+        name: String,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// `takhin produce`
+#[derive(Debug, Args)]
+pub(crate) struct ProduceArgs {
+    /// The topic; the broker may create it
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: String,
+    /// The partition; where it isn't said, a record's key decides, and batches without keys go to one after the other
+    #[arg(short, long, value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Option<i32>,
+    /// What is before this in a line is the key; a line without it has no key
+    #[arg(short, long, value_name = "TEXT", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) key_separator: Option<String>,
+    /// A value (or key) that is this text is null
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) null: Option<String>,
+    /// A header of every record
+    #[arg(short = 'H', long, value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) header: Vec<(String, String)>,
+    /// Timestamp of every record, in milliseconds since 1970; the time now where it isn't said
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..))]
+    pub(crate) timestamp: Option<i64>,
+    /// Codec of the batches
+    #[arg(short, long, value_name = "CODEC", value_parser = codec, default_value = "none")]
+    pub(crate) compression: wire::record::Codec,
+    /// What is waited for: all (every in-sync replica has it), 1 (the leader has it), 0 (nothing)
+    #[arg(long, value_parser = acks, default_value = "all")]
+    pub(crate) acks: client::Acks,
+    /// Records of a batch at most
+    #[arg(long, value_name = "RECORDS", default_value_t = 10_000, value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) batch_records: i32,
+    /// Bytes of a batch at most, before compression; a larger record is a batch alone
+    #[arg(long, value_name = "BYTES", default_value_t = 524_288)]
+    pub(crate) batch_bytes: usize,
+    /// Longest that a batch may take, in milliseconds, with all that is tried again
+    #[arg(long, value_name = "MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout_ms: u64,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `takhin consume`
+#[derive(Debug, Args)]
+pub(crate) struct ConsumeArgs {
+    /// The topic
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: String,
+    /// The partitions, separated by commas, or all
+    #[arg(short, long, value_name = "N|all", default_value = "all", value_parser = partitions)]
+    pub(crate) partition: Partitions,
+    /// Begin with the first record there is, rather than with the next one to come
+    #[arg(short = 'f', long)]
+    pub(crate) from_beginning: bool,
+    /// Begin at this offset: a number, earliest or latest
+    #[arg(long, value_name = "OFFSET", value_parser = start, conflicts_with_all = ["from_beginning", "from_time"])]
+    pub(crate) offset: Option<Start>,
+    /// Begin with the first record of this time or later, in milliseconds since 1970
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(i64).range(0..), conflicts_with = "from_beginning")]
+    pub(crate) from_time: Option<i64>,
+    /// End after so many records
+    #[arg(short = 'n', long, value_name = "N")]
+    pub(crate) max_messages: Option<u64>,
+    /// End when everything that was there at the start has been read
+    #[arg(short = 'e', long)]
+    pub(crate) to_end: bool,
+    /// End when no record has come for so long, in milliseconds
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout_ms: Option<u64>,
+    /// Print the key before the value
+    #[arg(short = 'k', long)]
+    pub(crate) print_key: bool,
+    /// Print partition and offset first
+    #[arg(long)]
+    pub(crate) print_offset: bool,
+    /// Print the timestamp, in milliseconds
+    #[arg(long)]
+    pub(crate) print_timestamp: bool,
+    /// Print the headers
+    #[arg(long)]
+    pub(crate) print_headers: bool,
+    /// Printed between the parts of a record
+    #[arg(long, value_name = "TEXT", default_value = "\t")]
+    pub(crate) separator: String,
+    /// Printed for a null key or value
+    #[arg(long, value_name = "TEXT", default_value = "null")]
+    pub(crate) null: String,
+    #[command(flatten)]
+    pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Which partitions are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Partitions {
+    /// Those that the topic has at the start.
+    All,
+    /// These.
+    Some(Vec<i32>),
+}
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    Earliest,
+    Latest,
+    Offset(i64),
+}
+
 /// How results are printed.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
@@ -88,6 +270,49 @@ pub(crate) enum OutputForm {
 fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("KEY=VALUE is expected")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn address(text: &str) -> Result<String, String> {
+    let is_address = text
+        .rsplit_once(':')
+        .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0));
+    if is_address { Ok(text.to_owned()) } else { Err("host:port is expected".to_owned()) }
+}
+
+fn codec(text: &str) -> Result<wire::record::Codec, String> {
+    wire::record::Codec::from_name(text).ok_or_else(|| {
+        let names: Vec<&str> = wire::record::Codec::ALL.into_iter().map(wire::record::Codec::name).collect();
+        format!("one of {} is expected", names.join(", "))
+    })
+}
+
+fn acks(text: &str) -> Result<client::Acks, String> {
+    match text {
+        "all" | "-1" => Ok(client::Acks::All),
+        "1" => Ok(client::Acks::Leader),
+        "0" => Ok(client::Acks::None),
+        _ => Err("all, 1 or 0 is expected".to_owned()),
+    }
+}
+
+fn partitions(text: &str) -> Result<Partitions, String> {
+    if text == "all" {
+        return Ok(Partitions::All);
+    }
+    let index = |text: &str| text.trim().parse().ok().filter(|index| *index >= 0);
+    let indexes: Option<Vec<i32>> = text.split(',').map(index).collect();
+    indexes.map(Partitions::Some).ok_or_else(|| "numbers from 0, or all, are expected".to_owned())
+}
+
+fn start(text: &str) -> Result<Start, String> {
+    match text {
+        "earliest" => Ok(Start::Earliest),
+        "latest" => Ok(Start::Latest),
+        _ => match text.parse() {
+            Ok(offset) if offset >= 0 => Ok(Start::Offset(offset)),
+            _ => Err("a number from 0, earliest or latest is expected".to_owned()),
+        },
+    }
 }
 
 /// Takes `-config FILE` and `-config=FILE` for `--config`: scripts of the earlier broker have it so.

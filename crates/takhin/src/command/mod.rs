@@ -1,11 +1,15 @@
 //! What each command does, one file per command.
 
 pub(crate) mod config;
+mod consume;
+mod produce;
+mod topic;
 
 use anyhow::Result;
+use client::{Client, Options};
 
 use crate::{
-    cli::{Cli, Command},
+    cli::{Cli, ClusterArgs, Command},
     output::{self, Output},
     serve,
 };
@@ -24,6 +28,9 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         None => serve::run(&cli.serve),
         Some(Command::Serve(settings)) => serve::run(&settings),
         Some(Command::Config(command)) => config::run(command),
+        Some(Command::Topic(command)) => topic::run(command),
+        Some(Command::Produce(arguments)) => produce::run(&arguments),
+        Some(Command::Consume(arguments)) => consume::run(&arguments),
         Some(Command::Version(form)) => version(&Output::new(&form)),
     }
 }
@@ -32,4 +39,11 @@ fn version(output: &Output) -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     output.value(&serde_json::json!({ "version": version }), |out| writeln!(out, "takhin {version}"))?;
     Ok(output::finish()?)
+}
+
+fn client(cluster: &ClusterArgs) -> Client {
+    Client::new(
+        cluster.bootstrap_server.clone(),
+        Options { client_id: "takhin-cli".to_owned(), ..Options::default() },
+    )
 }

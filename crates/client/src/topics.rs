@@ -1,0 +1,116 @@
+//! CreateTopics and DeleteTopics.
+
+use std::borrow::Cow;
+
+use env::Instant;
+use wire::{
+    ApiKey, ErrorCode,
+    message::{
+        create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
+        delete_topics::{DeleteTopicState, DeleteTopicsRequest},
+    },
+};
+
+use crate::{
+    Client, ClientError,
+    client::{Limits, To},
+    connection::left,
+};
+
+/// A topic to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewTopic {
+    /// Its name.
+    pub name: String,
+    /// Number of partitions; `None` leaves it to the broker.
+    pub partitions: Option<i32>,
+    /// Number of replicas of each; `None` leaves it to the broker.
+    pub replication_factor: Option<i16>,
+    /// Configuration that differs from the broker's.
+    pub configs: Vec<(String, String)>,
+}
+
+impl Client {
+    /// Makes a topic.
+    ///
+    /// # Errors
+    /// `TOPIC_ALREADY_EXISTS` also when an earlier attempt of this call made it and its answer was lost.
+    pub fn create_topic(&mut self, topic: &NewTopic) -> Result<(), ClientError> {
+        let config = |(name, value): &(String, String)| CreatableTopicConfig {
+            name: Cow::Owned(name.clone()),
+            value: Some(Cow::Owned(value.clone())),
+        };
+        self.retry(|client, deadline| {
+            let created = CreatableTopic {
+                name: Cow::Borrowed(&topic.name),
+                num_partitions: topic.partitions.unwrap_or(-1),
+                replication_factor: topic.replication_factor.unwrap_or(-1),
+                configs: topic.configs.iter().map(config).collect(),
+                ..Default::default()
+            };
+            let request = CreateTopicsRequest {
+                topics: vec![created].into(),
+                timeout_ms: client.broker_timeout_ms(deadline),
+                validate_only: false,
+            };
+            client.call(To::Any, &request, Limits::until(deadline), |response, broker| {
+                let result = response.topics.iter().next();
+                let (code, message) = result
+                    .map_or((ErrorCode::UNKNOWN_SERVER_ERROR.code(), None), |result| {
+                        (result.error_code, result.error_message)
+                    });
+                refusal(broker, ApiKey::CreateTopics, &topic.name, code, message)
+            })
+        })
+    }
+
+    /// Deletes a topic with all that is in it.
+    ///
+    /// # Errors
+    /// `UNKNOWN_TOPIC_OR_PARTITION` at once if there is none; else as [`ClientError`] says.
+    pub fn delete_topic(&mut self, name: &str) -> Result<(), ClientError> {
+        let deleted = self.retry(|client, deadline| {
+            let request = DeleteTopicsRequest {
+                topics: vec![DeleteTopicState { name: Some(Cow::Borrowed(name)), ..Default::default() }]
+                    .into(),
+                // The same, as versions up to 5 have it.
+                topic_names: vec![Cow::Borrowed(name)].into(),
+                timeout_ms: client.broker_timeout_ms(deadline),
+            };
+            let answer = client.call(To::Any, &request, Limits::until(deadline), |response, broker| {
+                let result = response.responses.iter().next();
+                let (code, message) = result
+                    .map_or((ErrorCode::UNKNOWN_SERVER_ERROR.code(), None), |result| {
+                        (result.error_code, result.error_message)
+                    });
+                refusal(broker, ApiKey::DeleteTopics, name, code, message)
+            });
+            match answer {
+                Err(e) if e.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => Ok(Err(e)),
+                other => other.map(Ok),
+            }
+        });
+        self.leaders.remove(name);
+        deleted?
+    }
+
+    /// What the broker is given to do it: less than we wait for its answer.
+    pub(crate) fn broker_timeout_ms(&self, deadline: Instant) -> i32 {
+        let wait = self.options.request_timeout.min(left(deadline)) * 9 / 10;
+        i32::try_from(wait.as_millis()).unwrap_or(i32::MAX)
+    }
+}
+
+fn refusal(
+    broker: &str,
+    api: ApiKey,
+    topic: &str,
+    code: i16,
+    message: Option<Cow<'_, str>>,
+) -> Result<(), ClientError> {
+    if code == 0 {
+        return Ok(());
+    }
+    let (broker, about) = (broker.to_owned(), format!("topic {topic}"));
+    Err(ClientError::Refused { broker, api, about, code, message: message.map(Cow::into_owned) })
+}

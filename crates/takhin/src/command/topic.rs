@@ -1,0 +1,134 @@
+//! `takhin topic list|create|delete|describe`.
+
+use anyhow::Result;
+use client::{At, Client, ClientError, NewTopic};
+use serde_json::json;
+use wire::ErrorCode;
+
+use crate::{
+    cli::{OutputArgs, TopicCommand},
+    output::{self, Output, Table},
+};
+
+/// Runs `takhin topic …`.
+///
+/// # Errors
+/// What the broker says, or that the result can't be printed.
+pub(crate) fn run(command: TopicCommand) -> Result<()> {
+    match command {
+        TopicCommand::List { cluster, output } => list(&mut super::client(&cluster), &output)?,
+        TopicCommand::Create {
+            name,
+            partitions,
+            replication_factor,
+            config,
+            if_not_exists,
+            cluster,
+            output,
+        } => {
+            let topic = NewTopic { name, partitions, replication_factor, configs: config };
+            create(&mut super::client(&cluster), &topic, if_not_exists, &output)?;
+        }
+        TopicCommand::Delete { names, if_exists, cluster, output } => {
+            delete(&mut super::client(&cluster), &names, if_exists, &output)?;
+        }
+        TopicCommand::Describe { name, cluster, output } => {
+            describe(&mut super::client(&cluster), &name, &output)?;
+        }
+    }
+    Ok(output::finish()?)
+}
+
+fn list(client: &mut Client, output: &OutputArgs) -> Result<()> {
+    let mut table = Table::new(&["TOPIC", "PARTITIONS", "REPLICAS", "INTERNAL"]);
+    let mut topics = Vec::new();
+    for topic in client.topics()? {
+        let replicas = topic.partitions.first().map_or(0, |partition| partition.replicas.len());
+        let partitions = topic.partitions.len();
+        topics.push(json!({
+            "name": topic.name,
+            "topicId": topic.id.to_string(),
+            "partitionCount": partitions,
+            "replicationFactor": replicas,
+            "internal": topic.is_internal,
+        }));
+        let internal = if topic.is_internal { "yes" } else { "no" };
+        table.row([topic.name, partitions.to_string(), replicas.to_string(), internal.to_owned()]);
+    }
+    Output::new(output).value(&json!(topics), |out| table.write(out))?;
+    Ok(())
+}
+
+fn create(client: &mut Client, topic: &NewTopic, if_not_exists: bool, output: &OutputArgs) -> Result<()> {
+    let is_created = unless(if_not_exists, ErrorCode::TOPIC_ALREADY_EXISTS, client.create_topic(topic))?;
+    let name = &topic.name;
+    let done = if is_created { "created" } else { "was there already" };
+    let json = json!({ "name": name, "created": is_created });
+    Output::new(output).value(&json, |out| writeln!(out, "topic {name}: {done}"))?;
+    Ok(())
+}
+
+fn delete(client: &mut Client, names: &[String], if_exists: bool, output: &OutputArgs) -> Result<()> {
+    for name in names {
+        let deleted = client.delete_topic(name);
+        let is_deleted = unless(if_exists, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, deleted)?;
+        let done = if is_deleted { "deleted" } else { "there was none" };
+        let json = json!({ "name": name, "deleted": is_deleted });
+        Output::new(output).value(&json, |out| writeln!(out, "topic {name}: {done}"))?;
+    }
+    Ok(())
+}
+
+/// Whether it was done; where `excused`, this code says that there was nothing to do.
+fn unless(excused: bool, code: ErrorCode, done: Result<(), ClientError>) -> Result<bool, ClientError> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(e) if excused && e.code() == Some(code) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+fn describe(client: &mut Client, name: &str, output: &OutputArgs) -> Result<()> {
+    let topic = client.topic(name)?;
+    let mut table = Table::new(&["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR", "FIRST", "NEXT"]);
+    let mut partitions = Vec::new();
+    for partition in &topic.partitions {
+        let mut offset = |at| match partition.leader {
+            Some(_) => client.offset(name, partition.index, at),
+            None => Ok(None),
+        };
+        let (first, next) = (offset(At::Earliest)?, offset(At::Latest)?);
+        partitions.push(json!({
+            "partition": partition.index,
+            "leader": partition.leader,
+            "leaderEpoch": partition.leader_epoch,
+            "replicas": partition.replicas,
+            "isr": partition.isr,
+            "logStartOffset": first,
+            "highWaterMark": next,
+        }));
+        let number = |value: Option<i64>| value.map_or("none".to_owned(), |value| value.to_string());
+        let nodes = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        table.row([
+            partition.index.to_string(),
+            number(partition.leader.map(i64::from)),
+            partition.leader_epoch.to_string(),
+            nodes(&partition.replicas),
+            nodes(&partition.isr),
+            number(first),
+            number(next),
+        ]);
+    }
+    let (id, internal) = (topic.id.to_string(), topic.is_internal);
+    let json = json!({ "name": name, "topicId": id, "internal": internal, "partitions": partitions });
+    Output::new(output).value(&json, |out| {
+        writeln!(
+            out,
+            "topic {name}, id {id}, {} partitions{}",
+            topic.partitions.len(),
+            if internal { ", internal" } else { "" }
+        )?;
+        table.write(out)
+    })?;
+    Ok(())
+}
