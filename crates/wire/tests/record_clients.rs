@@ -1,4 +1,5 @@
 //! Batches that real clients wrote read as what those clients were given (`fixtures/batches/README.md`).
+#![allow(clippy::unwrap_used)]
 
 use wire::record::control::{EndTransactionMarker, TransactionResult};
 use wire::record::header::{NO_PRODUCER_ID, assign_offset};

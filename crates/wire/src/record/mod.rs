@@ -31,3 +31,7 @@ pub use header::{BatchHeader, TimestampType, set_log_append_time, set_max_timest
 pub use read::{Header, Headers, Record, RecordIter, Records, read};
 pub use validate::{BatchInfo, Limits, Scratch, validate};
 
+#[cfg(test)]
+mod header_test;
+#[cfg(test)]
+mod varint_test;

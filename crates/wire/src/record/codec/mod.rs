@@ -1,10 +1,10 @@
 //! The codecs of a record batch: their ids, names and levels, decompression in steps, compression.
 //!
-//! What arrives is hostile: [`Decompressor`] hands out a bounded number of bytes in pieces of the
+//! What arrives is hostile: `Decompressor` hands out a bounded number of bytes in pieces of the
 //! caller's size and never trusts a length inside the data. What one needs beyond its input is the
 //! codec's own window: 32 KiB for gzip, a block of at most 4 MiB for lz4, a block of at most 22 times
 //! its input for snappy, at most 128 MiB for zstd (which is what Kafka's own reader allows).
-//! [`Contexts`] keeps what is worth keeping between batches and gives back what is not.
+//! `Contexts` keeps what is worth keeping between batches and gives back what is not.
 //!
 //! Stricter than Kafka: bytes behind the end of the compressed stream are refused, as no producer
 //! sends them and clients disagree about them; so is a wrong content checksum in an lz4 frame.
@@ -157,3 +157,7 @@ pub struct LevelError {
     /// The level it lacks.
     pub level: i32,
 }
+
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation)] // the fixtures' own small numbers
+mod codec_test;
