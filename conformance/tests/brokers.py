@@ -93,7 +93,9 @@ class Takhin(Broker):
             begin = stdout.tell()
             self.child = subprocess.Popen(
                 [self.binary(), "serve", "--config", str(config)],
-                stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
             )
         self.pid = self.child.pid
         deadline = time.monotonic() + wait_s
@@ -109,7 +111,13 @@ class Takhin(Broker):
         raise AssertionError(f"takhin printed no 'listening on' within {wait_s} s:\n{self.log()}")
 
     def _config(self):
-        lines = ["server:", "  host: 127.0.0.1", f"  port: {self.port or 0}", "storage:", f'  data.dir: "{self.data_dir}"']
+        lines = [
+            "server:",
+            "  host: 127.0.0.1",
+            f"  port: {self.port or 0}",
+            "storage:",
+            f'  data.dir: "{self.data_dir}"',
+        ]
         if self.settings:
             lines.append("kafka:")
             lines += [f"  {self.NAMES.get(k, k)}: {v}" for k, v in self.settings.items()]
@@ -148,7 +156,9 @@ class Kafka(Broker):
         done = subprocess.run(
             [PEER / "kafka-up", str(self.port), str(self.directory)] + [f"{k}={v}" for k, v in self.settings.items()],
             env={**os.environ, "WAIT_S": str(wait_s), "KAFKA_HEAP": "-Xms256m -Xmx768m"},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode != 0:
             raise AssertionError(f"Apache Kafka did not start: {done.stderr}")

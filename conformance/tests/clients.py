@@ -1,64 +1,22 @@
 """The clients that drive a broker, each behind `produce` and `consume` on one partition.
 
 kcat (Debian's librdkafka), confluent-kafka (a newer librdkafka), the Java client of 4.3.1 and of 2.8.2, and franz-go.
-The Java client and franz-go run as resident processes (java/Host.java, franz/main.go), asked by lines of JSON.
 """
 
-import base64
-import json
-import os
 import subprocess
-import threading
 import time
-from dataclasses import dataclass
 from itertools import groupby
 
 import confluent_kafka
-
 import topics
-from brokers import PEER, ROOT
+from model import ACKS, CODECS, CREATE_TIME, LOG_APPEND_TIME, Consumed, Record, Refused
+from resident import Franz, Java
 
-CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-ACKS = ["0", "1", "all"]
-CREATE_TIME, LOG_APPEND_TIME = 0, 1
-
-
-@dataclass(frozen=True)
-class Record:
-    """What is produced. A timestamp of None leaves it to the client."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: tuple = ()
-    timestamp: int | None = None
-
-    def content(self):
-        return (self.key, self.value, self.headers)
-
-
-@dataclass(frozen=True)
-class Consumed:
-    """What comes back."""
-
-    partition: int
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple
-
-    def content(self):
-        return (self.key, self.value, self.headers)
-
-
-class Refused(Exception):
-    """A record was not accepted; the text names the error as the client names it."""
+__all__ = ["ACKS", "CODECS", "CREATE_TIME", "LOG_APPEND_TIME", "Consumed", "Record", "Refused"]
 
 
 class Kcat:
     name = "kcat"
-    sets_timestamps = False
     # Separators that do not occur in any record of the suite.
     KEY_END, RECORD_END = b"\x01\x02key-end\x03\x01", b"\x01\x02record-end\x03\x01"
 
@@ -72,9 +30,24 @@ class Kcat:
         """
         due = topics.end_offset(broker, topic, partition) if acks == "0" else 0
         for (headers, has_null, has_key), stretch in groupby(records, self._mode):
-            command = [self.path, "-P", "-b", broker.address, "-t", topic, "-p", str(partition), "-z", codec,
-                       "-X", f"acks={acks}", "-X", f"enable.idempotence={str(idempotent).lower()}",
-                       "-D", self._escaped(self.RECORD_END)]
+            command = [
+                self.path,
+                "-P",
+                "-b",
+                broker.address,
+                "-t",
+                topic,
+                "-p",
+                str(partition),
+                "-z",
+                codec,
+                "-X",
+                f"acks={acks}",
+                "-X",
+                f"enable.idempotence={str(idempotent).lower()}",
+                "-D",
+                self._escaped(self.RECORD_END),
+            ]
             command += ["-K", self._escaped(self.KEY_END)] if has_key else []
             command += ["-Z"] if has_null else []
             for key, value in headers:
@@ -83,7 +56,9 @@ class Kcat:
                 command += ["-X", setting]
             stretch = list(stretch)
             lines = [(r.key + self.KEY_END if has_key else b"") + (r.value or b"") for r in stretch]
-            done = subprocess.run(command, input=self.RECORD_END.join(lines), capture_output=True, timeout=60, check=False)
+            done = subprocess.run(
+                command, input=self.RECORD_END.join(lines), capture_output=True, timeout=60, check=False
+            )
             if done.returncode != 0:
                 raise Refused(done.stderr.decode(errors="replace"))
             if acks == "0":
@@ -101,14 +76,36 @@ class Kcat:
     @staticmethod
     def can(record):
         """kcat takes a key only if it is not empty, empty values only without -Z, and header values as text."""
-        return (record.timestamp is None and record.key != b"" and (record.value != b"" or record.key is not None)
-                and (record.value is not None or record.key is not None)
-                and all(v is not None and v.isascii() and v.decode().isprintable() for _, v in record.headers))
+        return (
+            record.timestamp is None
+            and record.key != b""
+            and (record.value != b"" or record.key is not None)
+            and (record.value is not None or record.key is not None)
+            and all(v is not None and v.isascii() and v.decode().isprintable() for _, v in record.headers)
+        )
 
     def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
         form = "%p %o %T %K %S %k%s%h" + self._escaped(self.RECORD_END)
-        command = [self.path, "-C", "-q", "-u", "-b", broker.address, "-t", topic, "-p", str(partition), "-o", str(offset),
-                   "-c", str(count), "-f", form, "-X", "check.crcs=true"]
+        command = [
+            self.path,
+            "-C",
+            "-q",
+            "-u",
+            "-b",
+            broker.address,
+            "-t",
+            topic,
+            "-p",
+            str(partition),
+            "-o",
+            str(offset),
+            "-c",
+            str(count),
+            "-f",
+            form,
+            "-X",
+            "check.crcs=true",
+        ]
         if count == 0:
             return []
         done = subprocess.run(command, capture_output=True, timeout=timeout, check=False)
@@ -144,7 +141,6 @@ class Kcat:
 
 class Confluent:
     name = "confluent"
-    sets_timestamps = True
 
     @staticmethod
     def can(_record):
@@ -164,10 +160,16 @@ class Confluent:
             return report
 
         settings = dict(s.split("=", 1) for s in config)
-        producer = confluent_kafka.Producer({
-            "bootstrap.servers": broker.address, "compression.type": codec, "acks": acks,
-            "enable.idempotence": idempotent, "linger.ms": 5, **settings,
-        })
+        producer = confluent_kafka.Producer(
+            {
+                "bootstrap.servers": broker.address,
+                "compression.type": codec,
+                "acks": acks,
+                "enable.idempotence": idempotent,
+                "linger.ms": 5,
+                **settings,
+            }
+        )
         for i, r in enumerate(records):
             stamp = {} if r.timestamp is None else {"timestamp": r.timestamp}
             producer.produce(topic, r.value, r.key, partition, on_delivery=done(i), headers=list(r.headers), **stamp)
@@ -179,10 +181,15 @@ class Confluent:
         return offsets
 
     def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
-        consumer = confluent_kafka.Consumer({
-            "bootstrap.servers": broker.address, "group.id": "conformance", "enable.auto.commit": False,
-            "check.crcs": True, "auto.offset.reset": "error",
-        })
+        consumer = confluent_kafka.Consumer(
+            {
+                "bootstrap.servers": broker.address,
+                "group.id": "conformance",
+                "enable.auto.commit": False,
+                "check.crcs": True,
+                "auto.offset.reset": "error",
+            }
+        )
         try:
             consumer.assign([confluent_kafka.TopicPartition(topic, partition, offset)])
             records = []
@@ -199,129 +206,19 @@ class Confluent:
 def consumed(message):
     """A confluent-kafka message as Consumed."""
     kind, timestamp = message.timestamp()
-    kinds = {confluent_kafka.TIMESTAMP_CREATE_TIME: CREATE_TIME, confluent_kafka.TIMESTAMP_LOG_APPEND_TIME: LOG_APPEND_TIME}
-    return Consumed(message.partition(), message.offset(), timestamp, kinds[kind], message.key(), message.value(),
-                    tuple(message.headers() or ()))
-
-
-class Host:
-    """A resident client process: one JSON object in, one out. Started at its first use."""
-
-    def __init__(self, name, command, env=None):
-        self.name, self.command, self.env = name, command, env
-        self.child = None
-        self.lock = threading.Lock()
-
-    def ask(self, **question):
-        with self.lock:
-            if self.child is None:
-                # What the clients say for humans goes to a file: a full pipe would stop them.
-                with open(ROOT / ".cache" / f"{self.name}.log", "wb") as log:
-                    self.child = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
-                                                  env={**os.environ, **(self.env or {})})
-            self.child.stdin.write(json.dumps(question).encode() + b"\n")
-            self.child.stdin.flush()
-            answer = json.loads(self.child.stdout.readline())
-        if "failed" in answer:
-            raise Refused(answer["failed"])
-        return answer
-
-    def close(self):
-        if self.child is not None:
-            self.child.stdin.close()
-            try:
-                self.child.wait(5)
-            except subprocess.TimeoutExpired:
-                self.child.kill()
-                self.child.wait()
-            self.child = None
-
-
-def encoded(data):
-    return None if data is None else base64.b64encode(data).decode()
-
-
-def decoded(text):
-    return None if text is None else base64.b64decode(text)
-
-
-def as_json(record):
-    return {"key": encoded(record.key), "value": encoded(record.value), "timestamp": record.timestamp,
-            "headers": [{"key": k, "value": encoded(v)} for k, v in record.headers]}
-
-
-def from_json(found):
-    return Consumed(found["partition"], found["offset"], found["timestamp"], found["timestamp_type"], decoded(found["key"]),
-                    decoded(found["value"]), tuple((h["key"], decoded(h["value"])) for h in found["headers"]))
-
-
-def offsets_of(results):
-    for result in results:
-        if result.get("error"):
-            raise Refused(result["error"])
-    return [result["offset"] for result in results]
-
-
-class Java:
-    sets_timestamps = True
-
-    def __init__(self, version):
-        self.version = version
-        self.name = f"java-{version}"
-        self.host = Host(self.name, [PEER / "kafka-run", "Host"], {
-            "KAFKA_VERSION": version, "EXTRA_CP": str(ROOT / ".cache" / f"java-{version}"),
-            "TOOL_HEAP": "-Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        })
-
-    @staticmethod
-    def can(_record):
-        return True
-
-    def produce(self, broker, topic, records, *, partition=0, codec="none", acks="all", idempotent=False, config=()):
-        settings = {"bootstrap.servers": broker.address, "compression.type": codec, "acks": acks, "linger.ms": 5,
-                    "enable.idempotence": idempotent, **dict(s.split("=", 1) for s in config)}
-        return offsets_of(self.host.ask(op="produce", config=settings, topic=topic, partition=partition,
-                                        records=[as_json(r) for r in records])["results"])
-
-    def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30, config=()):
-        """A partition of -1 reads all of the topic's."""
-        settings = {"bootstrap.servers": broker.address, "auto.offset.reset": "none", "check.crcs": True,
-                    **dict(s.split("=", 1) for s in config)}
-        found = self.host.ask(op="consume", config=settings, topic=topic, partition=partition, offset=offset, count=count,
-                              timeout_ms=timeout * 1000)
-        return [from_json(r) for r in found["records"]]
-
-    def offsets(self, broker, topic, times, *, partition=0):
-        """(offset, timestamp) for each time, as the consumer's offsetsForTimes, beginning (-2) and end (-1) give them."""
-        found = self.host.ask(op="offsets", config={"bootstrap.servers": broker.address}, topic=topic, partition=partition, times=times)
-        return [(r["offset"], r.get("timestamp")) for r in found["results"]]
-
-    def tool(self, name, *args, stdin=b""):
-        """Runs a command line tool's main; returns (exit status, standard output, standard error)."""
-        done = self.host.ask(op="main", **{"class": name}, args=[str(a) for a in args], stdin=encoded(stdin))
-        return done["status"], decoded(done["out"]), decoded(done["err"]).decode(errors="replace")
-
-
-class Franz:
-    name = "franz"
-    sets_timestamps = True
-
-    def __init__(self):
-        self.host = Host(self.name, [ROOT / ".cache" / "franz"])
-
-    @staticmethod
-    def can(_record):
-        return True
-
-    def produce(self, broker, topic, records, *, partition=0, codec="none", acks="all", idempotent=False, batch_bytes=0):
-        found = self.host.ask(op="produce", bootstrap=broker.address, topic=topic, partition=partition, codec=codec, acks=acks,
-                              idempotent=idempotent, batch_bytes=batch_bytes, timeout_ms=60_000, records=[as_json(r) for r in records])
-        return offsets_of(found["results"])
-
-    def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
-        found = self.host.ask(op="consume", bootstrap=broker.address, topic=topic, partition=partition, offset=offset, count=count,
-                              timeout_ms=timeout * 1000)
-        return [from_json(r) for r in found["records"]]
+    kinds = {
+        confluent_kafka.TIMESTAMP_CREATE_TIME: CREATE_TIME,
+        confluent_kafka.TIMESTAMP_LOG_APPEND_TIME: LOG_APPEND_TIME,
+    }
+    return Consumed(
+        message.partition(),
+        message.offset(),
+        timestamp,
+        kinds[kind],
+        message.key(),
+        message.value(),
+        tuple(message.headers() or ()),
+    )
 
 
 KCAT, CONFLUENT, JAVA, JAVA_OLD, FRANZ = Kcat(), Confluent(), Java("4.3.1"), Java("2.8.2"), Franz()

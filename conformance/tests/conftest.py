@@ -2,9 +2,8 @@
 
 import itertools
 
-import pytest
-
 import clients
+import pytest
 from brokers import KINDS
 
 
@@ -37,7 +36,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if report.failed:
         for broker in _RUNNING:
-            report.sections.append((f"{broker.kind} at {broker.address}, pid {broker.pid}", broker.log()[-4000:]))
+            report.sections.append((f"{broker.kind} at {broker.address}, pid {broker.pid}", broker.log()[-1500:]))
     return report
 
 

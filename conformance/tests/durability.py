@@ -16,7 +16,19 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CALLS = ["openat", "pwritev2", "pwritev", "pwrite64", "write", "writev", "fsync", "fdatasync", "sendto", "sendmsg", "sendmmsg"]
+CALLS = [
+    "openat",
+    "pwritev2",
+    "pwritev",
+    "pwrite64",
+    "write",
+    "writev",
+    "fsync",
+    "fdatasync",
+    "sendto",
+    "sendmsg",
+    "sendmmsg",
+]
 SYNCS = ("fsync", "fdatasync")
 # Strings beyond this are cut by strace; a record's entry has to be shorter.
 STRING_MAX = 1 << 17
@@ -149,7 +161,8 @@ class Checker:
             self.report.replies += 1
             if token not in self.durable:
                 self.report.violations.append(
-                    f"line {number}: the reply to request {correlation_id} is written, and no sync has returned that covers {token!r}")
+                    f"line {number}: the reply to request {correlation_id} is written, and no sync has returned that covers {token!r}"
+                )
 
 
 class Stream:
@@ -182,8 +195,21 @@ class Trace:
 
     def __enter__(self):
         self.synced_paths = opened_for_sync(self.broker.pid)
-        command = ["strace", "-f", "-yy", "-xx", "-s", str(STRING_MAX), "--signal=none", "-e", "trace=" + ",".join(CALLS),
-                   "-o", str(self.path), "-p", str(self.broker.pid)]
+        command = [
+            "strace",
+            "-f",
+            "-yy",
+            "-xx",
+            "-s",
+            str(STRING_MAX),
+            "--signal=none",
+            "-e",
+            "trace=" + ",".join(CALLS),
+            "-o",
+            str(self.path),
+            "-p",
+            str(self.broker.pid),
+        ]
         self.child = subprocess.Popen(command, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 30
         while not self._attached():

@@ -9,6 +9,7 @@ from schema import API, Writer
 
 # An hour ago: records that are years old are deleted by retention while a test looks at them.
 BASE = int(time.time()) * 1000 - 3_600_000
+COORDINATOR_LOAD_IN_PROGRESS = 14
 TABLE = []
 for _n in range(256):
     for _ in range(8):
@@ -94,27 +95,55 @@ def record(offset_delta, key, value, headers=(), timestamp_delta=0):
     return varint(len(body)) + body
 
 
-def batch(values, *, timestamp=BASE, producer_id=-1, producer_epoch=-1, base_sequence=-1, attributes=0,
-          magic=2, crc=None, count=None, last_offset_delta=None, length=None, records=None, base_offset=0, max_timestamp=None):
+def batch(
+    values,
+    *,
+    timestamp=BASE,
+    producer_id=-1,
+    producer_epoch=-1,
+    base_sequence=-1,
+    attributes=0,
+    magic=2,
+    crc=None,
+    count=None,
+    last_offset_delta=None,
+    length=None,
+    records=None,
+    base_offset=0,
+    max_timestamp=None,
+):
     """A record batch; every keyword makes it lie about one thing. `records` replaces the record bytes."""
     if records is None:
         records = b"".join(record(i, None, v) for i, v in enumerate(values))
     real_count = len(values)
-    tail = struct.pack(
-        ">hiqqqhii", attributes, real_count - 1 if last_offset_delta is None else last_offset_delta,
-        timestamp, timestamp if max_timestamp is None else max_timestamp, producer_id, producer_epoch, base_sequence,
-        real_count if count is None else count,
-    ) + records
+    tail = (
+        struct.pack(
+            ">hiqqqhii",
+            attributes,
+            real_count - 1 if last_offset_delta is None else last_offset_delta,
+            timestamp,
+            timestamp if max_timestamp is None else max_timestamp,
+            producer_id,
+            producer_epoch,
+            base_sequence,
+            real_count if count is None else count,
+        )
+        + records
+    )
     real_crc = crc32c(tail)
-    head = struct.pack(">qiibI", base_offset, 9 + len(tail) if length is None else length, -1, magic,
-                       real_crc if crc is None else crc)
+    head = struct.pack(
+        ">qiibI", base_offset, 9 + len(tail) if length is None else length, -1, magic, real_crc if crc is None else crc
+    )
     return head + tail
 
 
 def produce(connection, topic, records, *, version=9, partition=0, acks=-1):
     """Produces `records` (bytes) by topic name and returns the partition's answer."""
     answer = connection.ask(
-        "Produce", version, Acks=acks, TimeoutMs=10_000,
+        "Produce",
+        version,
+        Acks=acks,
+        TimeoutMs=10_000,
         TopicData=[{"Name": topic, "PartitionData": [{"Index": partition, "Records": records}]}],
     )
     return answer["Responses"][0]["PartitionResponses"][0]
@@ -123,31 +152,88 @@ def produce(connection, topic, records, *, version=9, partition=0, acks=-1):
 def create_topic(connection, name, partitions=1, replication=1, configs=(), version=7):
     """Creates a topic and returns its answer."""
     return connection.ask(
-        "CreateTopics", version, TimeoutMs=10_000,
-        Topics=[{"Name": name, "NumPartitions": partitions, "ReplicationFactor": replication,
-                 "Configs": [{"Name": k, "Value": v} for k, v in configs]}],
+        "CreateTopics",
+        version,
+        TimeoutMs=10_000,
+        Topics=[
+            {
+                "Name": name,
+                "NumPartitions": partitions,
+                "ReplicationFactor": replication,
+                "Configs": [{"Name": k, "Value": v} for k, v in configs],
+            }
+        ],
     )["Topics"][0]
 
 
 def producer_id(connection):
-    """(producer id, epoch) from InitProducerId, without a transactional id."""
-    answer = connection.ask("InitProducerId", 4, TransactionTimeoutMs=60_000, ProducerId=-1, ProducerEpoch=-1, TransactionalId=None)
+    """(producer id, epoch) from InitProducerId, without a transactional id; asked again while Kafka fetches ids."""
+    for _ in range(100):
+        answer = connection.ask(
+            "InitProducerId", 4, TransactionTimeoutMs=60_000, ProducerId=-1, ProducerEpoch=-1, TransactionalId=None
+        )
+        if answer["ErrorCode"] != COORDINATOR_LOAD_IN_PROGRESS:
+            break
+        time.sleep(0.05)
     assert answer["ErrorCode"] == 0, answer
     return answer["ProducerId"], answer["ProducerEpoch"]
 
 
-def fetch(connection, topic, offset, *, partition=0, max_wait_ms=500, min_bytes=1, max_bytes=50 << 20, partition_bytes=50 << 20, version=12):
+def fetch(
+    connection,
+    topic,
+    offset,
+    *,
+    partition=0,
+    max_wait_ms=500,
+    min_bytes=1,
+    max_bytes=50 << 20,
+    partition_bytes=50 << 20,
+    version=12,
+):
     """Fetches by topic name, without a session, and returns the partition's answer."""
     answer = connection.ask(
-        "Fetch", version, ReplicaId=-1, MaxWaitMs=max_wait_ms, MinBytes=min_bytes, MaxBytes=max_bytes, SessionEpoch=-1,
-        Topics=[{"Topic": topic, "Partitions": [
-            {"Partition": partition, "FetchOffset": offset, "PartitionMaxBytes": partition_bytes, "CurrentLeaderEpoch": -1,
-             "LastFetchedEpoch": -1, "LogStartOffset": -1}]}])
+        "Fetch",
+        version,
+        ReplicaId=-1,
+        MaxWaitMs=max_wait_ms,
+        MinBytes=min_bytes,
+        MaxBytes=max_bytes,
+        SessionEpoch=-1,
+        Topics=[
+            {
+                "Topic": topic,
+                "Partitions": [
+                    {
+                        "Partition": partition,
+                        "FetchOffset": offset,
+                        "PartitionMaxBytes": partition_bytes,
+                        "CurrentLeaderEpoch": -1,
+                        "LastFetchedEpoch": -1,
+                        "LogStartOffset": -1,
+                    }
+                ],
+            }
+        ],
+    )
     return answer["Responses"][0]["Partitions"][0]
 
 
-BATCH_FIELDS = ["base_offset", "length", "leader_epoch", "magic", "crc", "attributes", "last_offset_delta", "base_timestamp",
-                "max_timestamp", "producer_id", "producer_epoch", "base_sequence", "count"]
+BATCH_FIELDS = [
+    "base_offset",
+    "length",
+    "leader_epoch",
+    "magic",
+    "crc",
+    "attributes",
+    "last_offset_delta",
+    "base_timestamp",
+    "max_timestamp",
+    "producer_id",
+    "producer_epoch",
+    "base_sequence",
+    "count",
+]
 BATCH_FORM = struct.Struct(">qiibIhiqqqhii")
 
 

@@ -3,17 +3,18 @@
 import time
 
 import pytest
-
-from clients import ACKS, CODECS, CONFLUENT, JAVA, JAVA_OLD, Record
-from topics import create, list_offsets, wait_end_offset
 import raw
+from clients import ACKS, CODECS, CONFLUENT, JAVA, JAVA_OLD, Record
+from topics import create, wait_end_offset
 
 NEW, OLD = JAVA.version, JAVA_OLD.version
 PRODUCER = {NEW: "org.apache.kafka.tools.ConsoleProducer", OLD: "kafka.tools.ConsoleProducer"}
 CONSUMER = {NEW: "org.apache.kafka.tools.consumer.ConsoleConsumer", OLD: "kafka.tools.ConsoleConsumer"}
 GET_OFFSETS = {NEW: "org.apache.kafka.tools.GetOffsetShell", OLD: "kafka.tools.GetOffsetShell"}
-PROPERTY = {NEW: ("--reader-property", "--formatter-property", "--command-property"),
-            OLD: ("--property", "--property", "--producer-property")}
+PROPERTY = {
+    NEW: ("--reader-property", "--formatter-property", "--command-property"),
+    OLD: ("--property", "--property", "--producer-property"),
+}
 BOTH = pytest.mark.parametrize("java", [JAVA, JAVA_OLD], ids=lambda j: j.version)
 
 
@@ -22,9 +23,23 @@ def console_produce(java, broker, topic, lines, codec, acks, *reader):
     reader_flag, _, config_flag = PROPERTY[java.version]
     properties = [x for p in reader for x in (reader_flag, p)]
     status, _, err = java.tool(
-        PRODUCER[java.version], "--bootstrap-server", broker.address, "--topic", topic, "--compression-codec", codec,
-        "--request-required-acks", {"all": "-1"}.get(acks, acks), "--timeout", 0, *(["--sync"] if acks != "0" else []),
-        config_flag, "enable.idempotence=false", *properties, stdin="".join(line + "\n" for line in lines).encode())
+        PRODUCER[java.version],
+        "--bootstrap-server",
+        broker.address,
+        "--topic",
+        topic,
+        "--compression-codec",
+        codec,
+        "--request-required-acks",
+        {"all": "-1"}.get(acks, acks),
+        "--timeout",
+        0,
+        *(["--sync"] if acks != "0" else []),
+        config_flag,
+        "enable.idempotence=false",
+        *properties,
+        stdin="".join(line + "\n" for line in lines).encode(),
+    )
     assert status == 0, err
     assert "Error" not in err and "Exception" not in err, err
 
@@ -35,8 +50,23 @@ def console_consume(java, broker, topic, count, offset="earliest"):
     wanted = ["print.timestamp", "print.partition", "print.offset", "print.headers", "print.key"]
     properties = [x for p in wanted for x in (formatter_flag, p + "=true")]
     status, out, err = java.tool(
-        CONSUMER[java.version], "--bootstrap-server", broker.address, "--topic", topic, "--partition", 0, "--offset", offset,
-        "--max-messages", count, "--timeout-ms", 20_000, *properties, formatter_flag, "null.literal=NIL")
+        CONSUMER[java.version],
+        "--bootstrap-server",
+        broker.address,
+        "--topic",
+        topic,
+        "--partition",
+        0,
+        "--offset",
+        offset,
+        "--max-messages",
+        count,
+        "--timeout-ms",
+        20_000,
+        *properties,
+        formatter_flag,
+        "null.literal=NIL",
+    )
     assert status == 0, err
     return out.decode().splitlines()
 
@@ -62,7 +92,11 @@ def test_the_console_reads_what_the_console_wrote(broker, topic_name, java, code
         assert partition == "Partition:0" and at == f"Offset:{offset}"
         assert (headers, key, value) == ("NO_HEADERS", f"key {acks} {i}", f"value {acks} {i}")
     assert [line.split("\t")[-1] for line in console_consume(java, broker, topic, 4, offset=7)] == [
-        "value 1 2", "value 1 3", "value 1 4", "value all 0"]
+        "value 1 2",
+        "value 1 3",
+        "value 1 4",
+        "value all 0",
+    ]
 
 
 def test_the_console_keeps_headers_and_nulls(broker, topic_name):
@@ -72,10 +106,17 @@ def test_the_console_keeps_headers_and_nulls(broker, topic_name):
     console_produce(JAVA, broker, topic, lines, "lz4", "all", "parse.key=true", "parse.headers=true", "null.marker=NIL")
     got = CONFLUENT.consume(broker, topic, 4)
     assert [r.content() for r in got] == [
-        (b"k1", b"v1", (("a", b"1"), ("b", b"two"))), (b"k2", None, (("a", None),)),
-        (None, b"v3", (("c", b""),)), (b"k4", b"", (("c", b"3"),))]
+        (b"k1", b"v1", (("a", b"1"), ("b", b"two"))),
+        (b"k2", None, (("a", None),)),
+        (None, b"v3", (("c", b""),)),
+        (b"k4", b"", (("c", b"3"),)),
+    ]
     assert [line.split("\t")[3:] for line in console_consume(JAVA, broker, topic, 4)] == [
-        ["a:1,b:two", "k1", "v1"], ["a:NIL", "k2", "NIL"], ["c:", "NIL", "v3"], ["c:3", "k4", ""]]
+        ["a:1,b:two", "k1", "v1"],
+        ["a:NIL", "k2", "NIL"],
+        ["c:", "NIL", "v3"],
+        ["c:3", "k4", ""],
+    ]
 
 
 TIMES = [raw.BASE + t for t in (100, 50, 300, 300, 150, 200)]
@@ -90,7 +131,9 @@ def test_get_offsets_prints_beginning_end_and_times(broker, topic_name, java):
 
     def get(time_or_name):
         flag = "--bootstrap-server" if java is JAVA else "--broker-list"
-        status, out, err = java.tool(GET_OFFSETS[java.version], flag, broker.address, "--topic", topic, "--time", time_or_name)
+        status, out, err = java.tool(
+            GET_OFFSETS[java.version], flag, broker.address, "--topic", topic, "--time", time_or_name
+        )
         assert status == 0, err
         return sorted(out.decode().split())
 

@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-
 import raw
 from durability import Checker, Trace
 from topics import create
@@ -21,22 +20,47 @@ WRITE = f'pwritev2({LOG}, [{{iov_base="{hexed(b"xx token-1 yy")}", iov_len=13}}]
 REPLY = f'10 sendto({SOCKET}, "{hexed(bytes([0, 0, 0, 4, 0, 0, 0, 1]))}", 8, MSG_NOSIGNAL, NULL, 0) = 8'
 
 
-@pytest.mark.parametrize(("name", "lines", "early"), [
-    ("a synced write, then the reply", [f"10 {WRITE}RWF_DSYNC) = 13", REPLY], False),
-    ("a write without a sync", [f"10 {WRITE}0) = 13", REPLY], True),
-    ("a write, a sync, the reply", [f"10 {WRITE}0) = 13", f"10 fdatasync({LOG}) = 0", REPLY], False),
-    ("the reply between write and sync", [f"10 {WRITE}0) = 13", REPLY, f"10 fdatasync({LOG}) = 0"], True),
-    ("the sync of another file", [f"10 {WRITE}0) = 13", f"10 fdatasync(8<{hexed(b'/data/wal/2')}>) = 0", REPLY], True),
-    ("a sync that failed", [f"10 {WRITE}0) = 13", f"10 fdatasync({LOG}) = -1 EIO (Input/output error)", REPLY], True),
-    ("a sync that began before the write returned", [
-        f"11 fdatasync({LOG} <unfinished ...>", f"10 {WRITE}0) = 13", "11 <... fdatasync resumed>) = 0", REPLY], True),
-    ("a synced write that has not returned", [
-        f"11 {WRITE}RWF_DSYNC <unfinished ...>", REPLY, "11 <... pwritev2 resumed>) = 13"], True),
-    ("a file opened with O_DSYNC", [
-        f'10 openat(AT_FDCWD<{hexed(b"/")}>, "{hexed(b"/data/wal/1")}", O_RDWR|O_DSYNC) = {LOG}', f"10 {WRITE}0) = 13", REPLY], False),
-    ("no write at all", [REPLY], True),
-    ("no reply", [f"10 {WRITE}RWF_DSYNC) = 13"], True),
-], ids=lambda x: x if isinstance(x, str) else "")
+@pytest.mark.parametrize(
+    ("name", "lines", "early"),
+    [
+        ("a synced write, then the reply", [f"10 {WRITE}RWF_DSYNC) = 13", REPLY], False),
+        ("a write without a sync", [f"10 {WRITE}0) = 13", REPLY], True),
+        ("a write, a sync, the reply", [f"10 {WRITE}0) = 13", f"10 fdatasync({LOG}) = 0", REPLY], False),
+        ("the reply between write and sync", [f"10 {WRITE}0) = 13", REPLY, f"10 fdatasync({LOG}) = 0"], True),
+        (
+            "the sync of another file",
+            [f"10 {WRITE}0) = 13", f"10 fdatasync(8<{hexed(b'/data/wal/2')}>) = 0", REPLY],
+            True,
+        ),
+        (
+            "a sync that failed",
+            [f"10 {WRITE}0) = 13", f"10 fdatasync({LOG}) = -1 EIO (Input/output error)", REPLY],
+            True,
+        ),
+        (
+            "a sync that began before the write returned",
+            [f"11 fdatasync({LOG} <unfinished ...>", f"10 {WRITE}0) = 13", "11 <... fdatasync resumed>) = 0", REPLY],
+            True,
+        ),
+        (
+            "a synced write that has not returned",
+            [f"11 {WRITE}RWF_DSYNC <unfinished ...>", REPLY, "11 <... pwritev2 resumed>) = 13"],
+            True,
+        ),
+        (
+            "a file opened with O_DSYNC",
+            [
+                f'10 openat(AT_FDCWD<{hexed(b"/")}>, "{hexed(b"/data/wal/1")}", O_RDWR|O_DSYNC) = {LOG}',
+                f"10 {WRITE}0) = 13",
+                REPLY,
+            ],
+            False,
+        ),
+        ("no write at all", [REPLY], True),
+        ("no reply", [f"10 {WRITE}RWF_DSYNC) = 13"], True),
+    ],
+    ids=lambda x: x if isinstance(x, str) else "",
+)
 def test_the_checker_sees(name, lines, early):
     """Could break: a checker that finds nothing looks like a broker without faults."""
     report = Checker({1: b"token-1"}, PORT, lambda path: "/wal/" in path).check(lines)
@@ -56,8 +80,13 @@ def traced_produces(broker, topic, path, per_connection):
                     for i in range(first, first + 8):
                         token = b"token-%d-%06d-end" % (number, i)
                         acks = 1 if i % 3 == 0 else -1
-                        body = {"Acks": acks, "TimeoutMs": 30_000, "TopicData": [
-                            {"Name": topic, "PartitionData": [{"Index": number % 2, "Records": raw.batch([token])}]}]}
+                        body = {
+                            "Acks": acks,
+                            "TimeoutMs": 30_000,
+                            "TopicData": [
+                                {"Name": topic, "PartitionData": [{"Index": number % 2, "Records": raw.batch([token])}]}
+                            ],
+                        }
                         correlation_id = connection.send("Produce", 9, **body)
                         tokens[correlation_id] = token
                         sent.append(correlation_id)
@@ -75,7 +104,9 @@ def traced_produces(broker, topic, path, per_connection):
             t.join()
     assert failures == []
     inside = {"takhin": "/wal/", "kafka": f"/{topic}-"}[broker.kind]
-    checker = Checker(tokens, broker.port, lambda p: p.startswith(str(broker.data_dir)) and inside in p, trace.synced_paths)
+    checker = Checker(
+        tokens, broker.port, lambda p: p.startswith(str(broker.data_dir)) and inside in p, trace.synced_paths
+    )
     return checker.check(trace.lines())
 
 

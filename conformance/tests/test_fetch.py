@@ -5,7 +5,6 @@ import time
 
 import confluent_kafka
 import pytest
-
 import raw
 from clients import CONFLUENT, JAVA, JAVA_OLD, Record, consumed
 from topics import create, wait_ready
@@ -14,8 +13,15 @@ from topics import create, wait_ready
 def test_a_waiting_consumer_gets_a_record_at_once(broker, topic_name):
     """Could break: a produce has to wake the fetch that waits; fetch.wait.max.ms is 10 s here."""
     topic = create(broker, topic_name())
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": broker.address, "group.id": "conformance", "fetch.wait.max.ms": 10_000,
-                                         "enable.auto.commit": False, "socket.timeout.ms": 30_000})
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": broker.address,
+            "group.id": "conformance",
+            "fetch.wait.max.ms": 10_000,
+            "enable.auto.commit": False,
+            "socket.timeout.ms": 30_000,
+        }
+    )
     producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "linger.ms": 0})
     latencies = []
     try:
@@ -83,11 +89,32 @@ class Session:
     def fetch(self, partitions=(), forget=(), max_wait_ms=0):
         """`partitions` is (topic, partition, offset)...; returns {(topic, partition): answer}."""
         answer = self.connection.ask(
-            "Fetch", 12, ReplicaId=-1, MaxWaitMs=max_wait_ms, MinBytes=1, MaxBytes=1 << 20, SessionId=self.id, SessionEpoch=self.epoch,
-            Topics=[{"Topic": t, "Partitions": [
-                {"Partition": p, "FetchOffset": o, "PartitionMaxBytes": 1 << 20, "CurrentLeaderEpoch": -1, "LastFetchedEpoch": -1,
-                 "LogStartOffset": -1}]} for t, p, o in partitions],
-            ForgottenTopicsData=[{"Topic": t, "Partitions": [p]} for t, p in forget])
+            "Fetch",
+            12,
+            ReplicaId=-1,
+            MaxWaitMs=max_wait_ms,
+            MinBytes=1,
+            MaxBytes=1 << 20,
+            SessionId=self.id,
+            SessionEpoch=self.epoch,
+            Topics=[
+                {
+                    "Topic": t,
+                    "Partitions": [
+                        {
+                            "Partition": p,
+                            "FetchOffset": o,
+                            "PartitionMaxBytes": 1 << 20,
+                            "CurrentLeaderEpoch": -1,
+                            "LastFetchedEpoch": -1,
+                            "LogStartOffset": -1,
+                        }
+                    ],
+                }
+                for t, p, o in partitions
+            ],
+            ForgottenTopicsData=[{"Topic": t, "Partitions": [p]} for t, p in forget],
+        )
         assert answer["ErrorCode"] == 0, answer
         self.id, self.epoch = answer["SessionId"], self.epoch + 1
         return {(t["Topic"], p["PartitionIndex"]): p for t in answer["Responses"] for p in t["Partitions"]}
@@ -122,7 +149,9 @@ def test_a_session_that_does_not_exist_is_refused(broker, topic_name):
         session = Session(connection)
         session.fetch([(topic, 0, 0)])
         ask = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 0, "MaxBytes": 1000}
-        assert connection.ask("Fetch", 12, SessionId=session.id, SessionEpoch=session.epoch + 3, **ask)["ErrorCode"] == 71
+        assert (
+            connection.ask("Fetch", 12, SessionId=session.id, SessionEpoch=session.epoch + 3, **ask)["ErrorCode"] == 71
+        )
         assert connection.ask("Fetch", 12, SessionId=session.id ^ 0x5555, SessionEpoch=1, **ask)["ErrorCode"] == 70
 
 
@@ -163,15 +192,21 @@ def test_one_client_writes_and_reads_a_hundred_topics(broker, topic_name):
     """Could break: topics created in one request, and one request with many topics in it."""
     names = [topic_name() for _ in range(100)]
     with raw.Connection(broker) as connection:
-        made = connection.ask("CreateTopics", 7, TimeoutMs=30_000,
-                              Topics=[{"Name": n, "NumPartitions": 2, "ReplicationFactor": 1} for n in names])["Topics"]
+        made = connection.ask(
+            "CreateTopics",
+            7,
+            TimeoutMs=30_000,
+            Topics=[{"Name": n, "NumPartitions": 2, "ReplicationFactor": 1} for n in names],
+        )["Topics"]
         assert {(t["Name"], t["ErrorCode"]) for t in made} == {(n, 0) for n in names}
         for name in names:
             wait_ready(connection, name, 2)
         listed = connection.ask("Metadata", 12, Topics=None)["Topics"]
         assert set(names) <= {t["Name"] for t in listed}
         assert len({t["TopicId"] for t in listed}) == len(listed)
-    producer = confluent_kafka.Producer({"bootstrap.servers": broker.address, "linger.ms": 20, "enable.idempotence": True})
+    producer = confluent_kafka.Producer(
+        {"bootstrap.servers": broker.address, "linger.ms": 20, "enable.idempotence": True}
+    )
     for i in range(10):
         for name in names:
             producer.produce(name, b"%s %d" % (name.encode(), i), partition=i % 2)
@@ -185,8 +220,14 @@ def test_one_client_writes_and_reads_a_hundred_topics(broker, topic_name):
 
 def read_all(broker, wanted, count, seconds=60):
     """{(topic, partition): [(offset, value)...]} of `count` records."""
-    consumer = confluent_kafka.Consumer({"bootstrap.servers": broker.address, "group.id": "conformance", "enable.auto.commit": False,
-                                         "auto.offset.reset": "error"})
+    consumer = confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": broker.address,
+            "group.id": "conformance",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+        }
+    )
     got = {(w.topic, w.partition): [] for w in wanted}
     try:
         consumer.assign(wanted)

@@ -1,7 +1,6 @@
 """Idempotent producers: thousands of records, in order, once."""
 
 import pytest
-
 import raw
 from clients import CONFLUENT, FRANZ, JAVA, JAVA_OLD, KCAT, Record
 from topics import create, end_offset
@@ -51,7 +50,11 @@ def test_a_batch_sent_again_keeps_its_first_offset(broker, topic_name):
         pid, epoch = raw.producer_id(connection)
 
         def send(sequence, epoch=epoch):
-            return raw.produce(connection, topic, raw.batch([b"a", b"b"], producer_id=pid, producer_epoch=epoch, base_sequence=sequence))
+            return raw.produce(
+                connection,
+                topic,
+                raw.batch([b"a", b"b"], producer_id=pid, producer_epoch=epoch, base_sequence=sequence),
+            )
 
         first = [send(2 * i) for i in range(6)]
         assert [(a["ErrorCode"], a["BaseOffset"]) for a in first] == [(0, 2 * i) for i in range(6)]

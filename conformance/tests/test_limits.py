@@ -3,7 +3,6 @@
 import random
 
 import pytest
-
 from clients import ALL, CODECS, CONFLUENT, JAVA, Record, Refused
 from topics import create, end_offset
 
@@ -12,8 +11,13 @@ MIB = 1 << 20
 BIG = Record(b"big", random.Random(3).randbytes(MIB), (("h", b"v"),))
 SMALL = Record(b"small", b"beside it")
 # The error as each client names it.
-REFUSAL = {"kcat": "Message size too large", "confluent": "MSG_SIZE_TOO_LARGE", "java-4.3.1": "RecordTooLargeException",
-           "java-2.8.2": "RecordTooLargeException", "franz": "MESSAGE_TOO_LARGE"}
+REFUSAL = {
+    "kcat": "Message size too large",
+    "confluent": "MSG_SIZE_TOO_LARGE",
+    "java-4.3.1": "RecordTooLargeException",
+    "java-2.8.2": "RecordTooLargeException",
+    "franz": "MESSAGE_TOO_LARGE",
+}
 EVERY = pytest.mark.parametrize("client", ALL, ids=lambda c: c.name)
 
 
@@ -45,7 +49,10 @@ def test_a_topic_that_allows_2_mib_keeps_a_record_of_1_mib(broker, topic_name, c
     for reader in {CONFLUENT, client}:
         got = reader.consume(broker, topic, 3)
         assert [(r.offset, *r.content()) for r in got] == [
-            (0, *SMALL.content()), (1, *BIG.content()), (2, *SMALL.content())], reader.name
+            (0, *SMALL.content()),
+            (1, *BIG.content()),
+            (2, *SMALL.content()),
+        ], reader.name
 
 
 @pytest.mark.parametrize("codec", CODECS)

@@ -5,7 +5,6 @@ import time
 
 import confluent_kafka
 import pytest
-
 import raw
 from clients import CONFLUENT, FRANZ, JAVA, JAVA_OLD, LOG_APPEND_TIME, Record, Refused
 from raw import BASE
@@ -77,8 +76,14 @@ def test_a_topic_with_log_append_time_has_the_brokers_clock(broker, topic_name):
 
 
 def reset_consumer(broker, policy):
-    return confluent_kafka.Consumer({"bootstrap.servers": broker.address, "group.id": "conformance", "enable.auto.commit": False,
-                                     "auto.offset.reset": policy})
+    return confluent_kafka.Consumer(
+        {
+            "bootstrap.servers": broker.address,
+            "group.id": "conformance",
+            "enable.auto.commit": False,
+            "auto.offset.reset": policy,
+        }
+    )
 
 
 @pytest.mark.parametrize("policy", ["earliest", "latest"])

@@ -3,7 +3,6 @@
 import time
 
 import pytest
-
 from clients import ACKS, ALL, CODECS, CREATE_TIME, Record
 from raw import BASE
 from topics import create, end_offset
@@ -82,4 +81,6 @@ def test_reading_starts_at_any_offset_of_a_compressed_batch(broker, topic_name, 
     writer.produce(broker, topic, records, codec="zstd", config=["linger.ms=200"])
     for start in (0, 1, 150, 299):
         got = reader.consume(broker, topic, 300 - start, offset=start)
-        assert [(r.offset, r.key, r.value) for r in got] == [(i, records[i].key, records[i].value) for i in range(start, 300)]
+        assert [(r.offset, r.key, r.value) for r in got] == [
+            (i, records[i].key, records[i].value) for i in range(start, 300)
+        ]

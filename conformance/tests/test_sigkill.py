@@ -6,10 +6,10 @@ import time
 
 import confluent_kafka
 import pytest
-
+import raw
 from brokers import free_port
 from test_fetch import read_all
-from topics import create, end_offset
+from topics import create, end_offset, wait_ready
 
 PARTITIONS = 4
 POOL = random.Random(11).randbytes(1 << 16)
@@ -38,10 +38,21 @@ class Producer(threading.Thread):
         self.acknowledged = {}
         self.errors = []
         self.sent = 0
-        self.client = confluent_kafka.Producer({
-            "bootstrap.servers": broker.address, "message.timeout.ms": 180_000, "linger.ms": 1, "batch.num.messages": 50,
-            "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 20, "socket.timeout.ms": 10_000,
-            "log_level": 0, "error_cb": self._client_error, **settings})
+        self.client = confluent_kafka.Producer(
+            {
+                "bootstrap.servers": broker.address,
+                "message.timeout.ms": 180_000,
+                "linger.ms": 1,
+                "batch.num.messages": 50,
+                "reconnect.backoff.ms": 20,
+                "reconnect.backoff.max.ms": 200,
+                "retry.backoff.ms": 20,
+                "socket.timeout.ms": 10_000,
+                "log_level": 0,
+                "error_cb": self._client_error,
+                **settings,
+            }
+        )
 
     def _client_error(self, error):
         if error.fatal():
@@ -65,11 +76,15 @@ class Producer(threading.Thread):
         left = self.client.flush(120)
         if left:
             self.errors.append(f"{self.name}: {left} records without an answer")
+        # The callbacks hold this object: let go of the client, or it goes on connecting.
+        self.client = None
 
     def _send(self, number):
         while True:
             try:
-                self.client.produce(self.topic, value(self.name, number), b"%d" % number, number % PARTITIONS, self._report(number))
+                self.client.produce(
+                    self.topic, value(self.name, number), b"%d" % number, number % PARTITIONS, self._report(number)
+                )
                 return
             except BufferError:
                 self.client.poll(0.1)
@@ -104,6 +119,8 @@ def test_nothing_acknowledged_is_lost_by_sigkill(start_broker, topic_name, long_
     # Once more in peace: what an orderly restart keeps is the same.
     broker.stop()
     broker.start()
+    with raw.Connection(broker) as connection:
+        wait_ready(connection, topic, PARTITIONS, seconds=60)
     check(broker, topic, producers)
 
 
@@ -132,7 +149,9 @@ def check(broker, topic, producers):
     for p in producers:
         mine = seen[p.name]
         for number, place in p.acknowledged.items():
-            assert place in mine.get(number, []), f"{p.name} {number} was acknowledged at {place}, and is at {mine.get(number)}"
+            assert place in mine.get(number, []), (
+                f"{p.name} {number} was acknowledged at {place}, and is at {mine.get(number)}"
+            )
         for partition in range(PARTITIONS):
             first = [mine[n][0] for n in sorted(mine) if n % PARTITIONS == partition]
             assert first == sorted(first), f"{p.name} is out of order in partition {partition}"

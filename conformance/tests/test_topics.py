@@ -4,7 +4,6 @@ import time
 import uuid
 
 import pytest
-
 import raw
 from clients import CONFLUENT, FRANZ, JAVA, JAVA_OLD, KCAT, Record, Refused
 from topics import create, end_offset, wait_ready
@@ -30,7 +29,12 @@ def test_a_created_topic_is_described_as_it_was_asked_for(broker, topic_name):
         assert sorted(p["PartitionIndex"] for p in found["Partitions"]) == list(range(5))
         for p in found["Partitions"]:
             assert (p["ErrorCode"], p["LeaderId"], p["ReplicaNodes"], p["IsrNodes"], p["OfflineReplicas"]) == (
-                0, node["NodeId"], [node["NodeId"]], [node["NodeId"]], [])
+                0,
+                node["NodeId"],
+                [node["NodeId"]],
+                [node["NodeId"]],
+                [],
+            )
         by_id = connection.ask("Metadata", 12, Topics=[{"TopicId": found["TopicId"], "Name": None}])["Topics"][0]
         assert (by_id["Name"], by_id["ErrorCode"]) == (topic, 0)
         unknown = connection.ask("Metadata", 12, Topics=[{"TopicId": uuid.uuid4(), "Name": None}])["Topics"][0]
@@ -59,6 +63,7 @@ def test_what_cannot_be_created_is_refused_with_kafkas_error(broker, topic_name)
     """Could break: a client decides by these codes whether to go on."""
     topic = create(broker, topic_name())
     with raw.Connection(broker) as connection:
+
         def code(name, **how):
             return raw.create_topic(connection, name, **how)["ErrorCode"]
 
@@ -73,8 +78,15 @@ def test_what_cannot_be_created_is_refused_with_kafkas_error(broker, topic_name)
         assert code(name, partitions=-1, replication=-1) == 0
         wait_ready(connection, name, 3)
         assert len(metadata(connection, name)["Partitions"]) == 3, "num.partitions is the default"
-        twice = connection.ask("CreateTopics", 7, TimeoutMs=5000, Topics=[
-            {"Name": name + "x", "NumPartitions": 1, "ReplicationFactor": 1}, {"Name": name + "x", "NumPartitions": 1, "ReplicationFactor": 1}])
+        twice = connection.ask(
+            "CreateTopics",
+            7,
+            TimeoutMs=5000,
+            Topics=[
+                {"Name": name + "x", "NumPartitions": 1, "ReplicationFactor": 1},
+                {"Name": name + "x", "NumPartitions": 1, "ReplicationFactor": 1},
+            ],
+        )
         assert {t["ErrorCode"] for t in twice["Topics"]} == {42}, "a name twice in a request is INVALID_REQUEST"
 
 
@@ -82,8 +94,13 @@ def test_validate_only_creates_nothing(broker, topic_name):
     """Could break: the answer is that of a real creation."""
     name = topic_name()
     with raw.Connection(broker) as connection:
-        answer = connection.ask("CreateTopics", 7, TimeoutMs=5000, ValidateOnly=True,
-                                Topics=[{"Name": name, "NumPartitions": 4, "ReplicationFactor": 1}])["Topics"][0]
+        answer = connection.ask(
+            "CreateTopics",
+            7,
+            TimeoutMs=5000,
+            ValidateOnly=True,
+            Topics=[{"Name": name, "NumPartitions": 4, "ReplicationFactor": 1}],
+        )["Topics"][0]
         assert (answer["ErrorCode"], answer["NumPartitions"]) == (0, 4)
         assert metadata(connection, name)["ErrorCode"] == 3
 

@@ -23,8 +23,19 @@ def wait_ready(connection, name, partitions, seconds=20):
 
 def list_offsets(connection, name, partitions, timestamp, version=7):
     """The ListOffsets answer of each partition for one timestamp."""
-    answer = connection.ask("ListOffsets", version, ReplicaId=-1, Topics=[{
-        "Name": name, "Partitions": [{"PartitionIndex": p, "CurrentLeaderEpoch": -1, "Timestamp": timestamp} for p in partitions]}])
+    answer = connection.ask(
+        "ListOffsets",
+        version,
+        ReplicaId=-1,
+        Topics=[
+            {
+                "Name": name,
+                "Partitions": [
+                    {"PartitionIndex": p, "CurrentLeaderEpoch": -1, "Timestamp": timestamp} for p in partitions
+                ],
+            }
+        ],
+    )
     return sorted(answer["Topics"][0]["Partitions"], key=lambda p: p["PartitionIndex"])
 
 
@@ -39,5 +50,7 @@ def wait_end_offset(broker, name, partition, offset, seconds=20):
     """Waits until `offset` records have arrived: all there is to know of what was sent with acks 0."""
     deadline = time.monotonic() + seconds
     while end_offset(broker, name, partition) < offset:
-        assert time.monotonic() < deadline, f"{name}-{partition} is at {end_offset(broker, name, partition)}, not {offset}"
+        assert time.monotonic() < deadline, (
+            f"{name}-{partition} is at {end_offset(broker, name, partition)}, not {offset}"
+        )
         time.sleep(0.01)

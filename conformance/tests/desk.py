@@ -1,0 +1,92 @@
+"""Puts the same question to several brokers, and masks in their answers what has to differ.
+
+Masked are ids that are drawn, addresses, times and the wording of messages; what is there stays told from what is not. An
+answer is a dictionary, "closed" when the connection was closed instead, or "silent" when nothing came in time.
+"""
+
+import itertools
+import uuid
+
+import raw
+from schema import API, Malformed
+from topics import create
+
+NONE_UUID = uuid.UUID(int=0)
+MASKED = {
+    "TopicId": uuid.UUID,
+    "ClusterId": str,
+    "ThrottleTimeMs": int,
+    "Host": str,
+    "Port": int,
+    "ProducerId": int,
+    "NodeId": int,
+    "ControllerId": int,
+    "LeaderId": int,
+    "SessionId": int,
+    "LogAppendTimeMs": int,
+    "ErrorMessage": str,
+    "BatchIndexErrorMessage": str,
+    "ReplicaNodes": list,
+    "IsrNodes": list,
+}
+# A producer id may be 0.
+NOTHING = {"ProducerId": (-1,)}
+
+
+def masked(value, name=""):
+    """`value` with every drawn id reduced to whether it is there: -1, 0 and null stay what they are."""
+    if isinstance(value, dict):
+        return {k: masked(v, k) for k, v in value.items()}
+    if name in MASKED and isinstance(value, MASKED[name]) and value not in NOTHING.get(name, (-1, 0, NONE_UUID, "")):
+        return f"some {name}"
+    if isinstance(value, list):
+        return sorted((masked(v) for v in value), key=lambda v: str(by_identity(v)))
+    return value
+
+
+def by_identity(value):
+    """Orders answers about several partitions or topics, which may come in any order."""
+    return (
+        [value.get(k) for k in ("Name", "Topic", "PartitionIndex", "Index", "ApiKey")]
+        if isinstance(value, dict)
+        else value
+    )
+
+
+class Desk:
+    """Puts questions to one broker, on a connection that is opened anew after each time that it was closed."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.connection = raw.Connection(broker)
+        self.made = itertools.count()
+
+    def fresh_topic(self, partitions=1):
+        """A topic of its own, so that one question does not change what the next one is answered."""
+        return create(self.broker, f"desk-{id(self)}-{next(self.made)}", partitions)
+
+    def topic_id(self, name):
+        answer = self.connection.ask("Metadata", 12, Topics=[{"Name": name}], AllowAutoTopicCreation=False)
+        return answer["Topics"][0]["TopicId"]
+
+    def frame(self, frame, api=None, version=0, wait=5.0):
+        self.connection.socket.settimeout(wait)
+        try:
+            self.connection.send_frame(frame)
+            data = self.connection.read_frame()
+        except (raw.Closed, BrokenPipeError, ConnectionResetError):
+            self.connection = raw.Connection(self.broker)
+            return "closed"
+        except TimeoutError:
+            self.connection.socket.close()
+            self.connection = raw.Connection(self.broker)
+            return "silent"
+        if api is None:
+            return data
+        try:
+            return masked(API[api].decode(version, data)[1])
+        except Malformed as e:
+            return f"malformed: {e}: {data.hex()}"
+
+    def ask(self, api, version, wait=5.0, **body):
+        return self.frame(bytes(API[api].encode(version, body, 77).bytes), api, version, wait)
