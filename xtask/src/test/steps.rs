@@ -100,6 +100,7 @@ pub(super) const STEPS: &[Step] = &[
             "doc",
             "--workspace",
             "--no-deps",
+            "--document-private-items",
             "--locked",
             "--quiet",
         ])],
