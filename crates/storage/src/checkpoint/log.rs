@@ -15,8 +15,6 @@ const FILE_NAME: &str = "checkpoint.log";
 /// The file that will take the other's name when it is complete and synced.
 const NEXT_NAME: &str = "checkpoint.next";
 
-/// Below this length a log is not worth writing anew.
-const REWRITE_BYTES_MIN: u64 = 1 << 20;
 /// Bytes collected before they are written while the log is written anew.
 const WRITE_BYTES: usize = 1 << 20;
 
@@ -95,9 +93,9 @@ impl CheckpointLog {
         Ok(())
     }
 
-    /// True when the log is twice as long as what it says.
-    pub(crate) fn is_due_for_rewrite(&self) -> bool {
-        self.end >= self.live.saturating_mul(2).max(REWRITE_BYTES_MIN)
+    /// True when the log is twice as long as what it says, and at least `bytes_min` long.
+    pub(crate) fn is_due_for_rewrite(&self, bytes_min: u64) -> bool {
+        self.end >= self.live.saturating_mul(2).max(bytes_min)
     }
 
     /// Writes what the log says into a new file, which takes its place.

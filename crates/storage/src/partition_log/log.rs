@@ -101,7 +101,7 @@ impl PartitionLog {
             log_start: 0,
             log_end: 0,
             epochs: LeaderEpochs::default(),
-            is_cut: false,
+            cuts: 0,
             is_deleted: false,
         };
         Self {
@@ -126,7 +126,7 @@ impl PartitionLog {
             log_start: from.log_start,
             log_end: end,
             epochs: from.epochs,
-            is_cut: false,
+            cuts: 0,
             is_deleted: false,
         };
         Self {
@@ -237,21 +237,22 @@ impl PartitionLog {
         uncut.bytes += bytes;
     }
 
-    /// Freezes all that is not cut; `None` while an earlier cut is on its way, or when there is nothing.
-    pub(super) fn cut(&mut self) -> Option<Cut> {
-        self.uncut?;
+    /// True while an earlier cut is on its way to a segment.
+    pub(super) fn is_being_stored(&self) -> bool {
+        self.log.view().cuts > 0
+    }
+
+    /// Freezes all that is not cut.
+    pub(super) fn cut(&mut self) -> Cut {
         let mut view = self.log.view();
-        if view.is_cut {
-            return None;
-        }
-        view.is_cut = true;
+        view.cuts += 1;
         let batches: Vec<TailBatch> = view.tail.starting_at(self.cut_end).cloned().collect();
         let epochs = std::mem::take(&mut self.epochs_changed).then(|| view.epochs.starts().to_vec());
         let (log_end, log_start) = (view.log_end, view.log_start);
         drop(view);
         self.uncut = None;
         self.cut_end = log_end;
-        Some(Cut {
+        Cut {
             log: Arc::clone(&self.log),
             is_new: std::mem::take(&mut self.is_new),
             epoch_base: self.epoch_base,
@@ -261,7 +262,7 @@ impl PartitionLog {
             epochs,
             producers: self.producers.take_delta(),
             batches,
-        })
+        }
     }
 
     /// Ends the log: readers find it deleted, its tail's memory is free.

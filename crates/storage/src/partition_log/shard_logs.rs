@@ -34,6 +34,13 @@ pub struct Maintained {
     pub wake_at: Option<Instant>,
 }
 
+/// How many cuts of a log may be on their way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    OneCutEach,
+    All,
+}
+
 /// See the module's head.
 pub struct ShardLogs {
     shard: ShardId,
@@ -41,7 +48,7 @@ pub struct ShardLogs {
     pinned: Arc<PinnedBytes>,
     /// Shared by all empty logs.
     empty: Arc<StoredPart>,
-    logs: HashMap<PartitionId, PartitionLog>,
+    logs: HashMap<PartitionId, PartitionLog, FxBuildHasher>,
     /// How often the segment writer published for this shard, and how often when `blocked` was looked at last.
     published: Arc<AtomicU64>,
     published_seen: u64,
@@ -192,21 +199,26 @@ impl ShardLogs {
             self.by_age.pop_front();
             self.list_if_waiting_since(partition, since);
         }
-        let cut_any = self.cut_due();
-        self.cover(applied, cut_any);
+        self.maintain_at(Pace::OneCutEach, applied, flushed)
+    }
+
+    /// As [`ShardLogs::maintain`], with everything due, also behind cuts that are on their way: before a shutdown, or when
+    /// the WAL must become shorter. Not for every day, for it lets the segment writer's queue grow.
+    pub fn maintain_all(&mut self, applied: u64, flushed: u64) -> Maintained {
+        while let Some((since, partition)) = self.by_age.pop_front() {
+            self.list_if_waiting_since(partition, since);
+        }
+        self.maintain_at(Pace::All, applied, flushed)
+    }
+
+    fn maintain_at(&mut self, pace: Pace, applied: u64, flushed: u64) -> Maintained {
+        let cut_any = self.cut_due(pace);
+        self.cover(applied, cut_any || pace == Pace::All);
         let mut works = Vec::new();
         while self.unflushed.front().is_some_and(|work| work.index() <= flushed) {
             works.extend(self.unflushed.pop_front());
         }
         Maintained { works, wake_at: self.by_age.front().map(|(since, _)| self.limits.due_at(*since)) }
-    }
-
-    /// As [`ShardLogs::maintain`], with every tail due: before a shutdown, or when the WAL must become shorter.
-    pub fn maintain_all(&mut self, now: Instant, applied: u64, flushed: u64) -> Maintained {
-        while let Some((since, partition)) = self.by_age.pop_front() {
-            self.list_if_waiting_since(partition, since);
-        }
-        self.maintain(now, applied, flushed)
     }
 
     /// Runs `change` on a log and lists it where its new state belongs.
@@ -244,11 +256,12 @@ impl ShardLogs {
     }
 
     /// True when anything was cut.
-    fn cut_due(&mut self) -> bool {
+    fn cut_due(&mut self, pace: Pace) -> bool {
         let before = self.unflushed.len();
         let mut due = std::mem::take(&mut self.due);
         let published = self.published.load(Ordering::Acquire);
-        if std::mem::replace(&mut self.published_seen, published) != published {
+        let has_published = std::mem::replace(&mut self.published_seen, published) != published;
+        if has_published || pace == Pace::All {
             due.append(&mut self.blocked);
         }
         for partition in due.drain(..) {
@@ -257,22 +270,23 @@ impl ShardLogs {
                 log.is_listed = false;
                 continue;
             };
-            match log.cut() {
-                Some(cut) => {
-                    log.is_listed = false;
-                    self.uncut.remove(&(uncut.first_index, partition));
-                    self.unflushed.push_back(Work::Store(cut));
-                }
-                None => self.blocked.push(partition),
+            // One at a time: what gathers meanwhile makes the next write larger.
+            if pace == Pace::OneCutEach && log.is_being_stored() {
+                self.blocked.push(partition);
+                continue;
             }
+            log.is_listed = false;
+            let cut = log.cut();
+            self.uncut.remove(&(uncut.first_index, partition));
+            self.unflushed.push_back(Work::Store(cut));
         }
         self.due = due;
         self.unflushed.len() > before
     }
 
-    fn cover(&mut self, applied: u64, cut_any: bool) {
+    fn cover(&mut self, applied: u64, is_wanted: bool) {
         let covered = self.uncut.first().map_or(applied, |(first, _)| first.saturating_sub(1));
-        let is_due = cut_any || self.state.is_some() || covered >= self.covered + COVERED_EVERY;
+        let is_due = is_wanted || self.state.is_some() || covered >= self.covered + COVERED_EVERY;
         if is_due && covered > self.covered {
             self.covered = covered;
             let state = self.state.take();

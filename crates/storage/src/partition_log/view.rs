@@ -60,8 +60,8 @@ pub(crate) struct LogView {
     /// Log end offset and high watermark: what is committed is applied, what is applied is here.
     pub(crate) log_end: i64,
     pub(crate) epochs: LeaderEpochs,
-    /// A cut is on its way to a segment.
-    pub(crate) is_cut: bool,
+    /// Cuts on their way to a segment.
+    pub(crate) cuts: u32,
     pub(crate) is_deleted: bool,
 }
 
@@ -101,7 +101,7 @@ impl SharedLog {
         assert!(stored.end <= view.log_end, "nothing is stored that was not appended");
         let taken = view.tail.take_stored(stored.end);
         let replaced = std::mem::replace(&mut view.stored, stored);
-        view.is_cut = false;
+        view.cuts = view.cuts.saturating_sub(1);
         drop(view);
         self.published.fetch_add(1, Ordering::Release);
         drop(replaced);

@@ -338,7 +338,7 @@ impl WriterCore {
             segment.doom();
         }
         drop(dropped);
-        if self.checkpoint.is_due_for_rewrite() {
+        if self.checkpoint.is_due_for_rewrite(self.limits.rewrite_bytes_min) {
             match self.checkpoint.rewrite().map_err(StoreError::from) {
                 // The log is as it was and may grow on until there is space.
                 Err(error) if error.is_no_space() => {}

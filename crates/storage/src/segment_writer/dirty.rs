@@ -22,11 +22,18 @@ pub struct CheckpointLimits {
     pub batches: u64,
     /// Age of the oldest change that is in no checkpoint.
     pub age_max: Duration,
+    /// Below this length a checkpoint log is not worth writing anew.
+    pub rewrite_bytes_min: u64,
 }
 
 impl Default for CheckpointLimits {
     fn default() -> Self {
-        Self { bytes: 48 << 20, batches: 400_000, age_max: Duration::from_secs(5) }
+        Self {
+            bytes: 48 << 20,
+            batches: 400_000,
+            age_max: Duration::from_secs(5),
+            rewrite_bytes_min: 1 << 20,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! How shards hand work to the segment writer's thread, and how it sleeps.
 //!
-//! The queue needs no bound of its own: a partition has one cut at most on its way, and the memory of all cuts is in the
+//! The queue needs no bound of its own: a partition has one cut on its way (more only before a shutdown), and the memory of all cuts is in the
 //! node's bound on pinned bytes, which is tested before an entry is proposed.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
