@@ -48,7 +48,7 @@ pub struct ShardLogs {
     pinned: Arc<PinnedBytes>,
     /// Shared by all empty logs.
     empty: Arc<StoredPart>,
-    logs: HashMap<PartitionId, PartitionLog, FxBuildHasher>,
+    logs: HashMap<PartitionId, PartitionLog>,
     /// How often the segment writer published for this shard, and how often when `blocked` was looked at last.
     published: Arc<AtomicU64>,
     published_seen: u64,
