@@ -22,14 +22,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("broker_kind", ["takhin", "kafka"] if chosen == "both" else [chosen], scope="session")
 
 
-def pytest_collection_modifyitems(config, items):
-    if not config.is_long:
-        skip = pytest.mark.skip(reason="the long form: --long")
-        for item in items:
-            if item.get_closest_marker("long"):
-                item.add_marker(skip)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Shows the end of the broker's own output beside a failure."""

@@ -1,12 +1,13 @@
 """Offsets by time, timestamps, and where a consumer lands that asks for an offset that is not there."""
 
+import subprocess
 import threading
 import time
 
 import confluent_kafka
 import pytest
 import raw
-from clients import CONFLUENT, FRANZ, JAVA, JAVA_OLD, LOG_APPEND_TIME, Record, Refused
+from clients import CONFLUENT, FRANZ, JAVA, JAVA_OLD, KCAT, LOG_APPEND_TIME, Record, Refused
 from raw import BASE
 from topics import create, list_offsets
 
@@ -42,6 +43,15 @@ def test_librdkafka_finds_offsets_by_time(broker, timed):
         assert consumer.get_watermark_offsets(confluent_kafka.TopicPartition(timed, 1), 10) == (0, 0)
     finally:
         consumer.close()
+
+
+def test_kcat_finds_offsets_by_time(broker, timed):
+    """Could break: an older librdkafka asks with an older version of ListOffsets; 'none' is -1 for kcat."""
+    for at, first in FIRST_AT.items():
+        done = subprocess.run(
+            [KCAT.path, "-Q", "-b", broker.address, "-t", f"{timed}:0:{at}"], capture_output=True, timeout=30, check=True
+        )
+        assert done.stdout.decode().split() == [timed, "[0]", "offset", str(-1 if first is None else first)]
 
 
 @pytest.mark.parametrize("java", [JAVA, JAVA_OLD], ids=lambda j: j.version)
