@@ -38,7 +38,7 @@ impl Client {
     /// Each leader is asked once, one after the other. Partitions without an answer are left out.
     ///
     /// # Errors
-    /// `OFFSET_OUT_OF_RANGE`, with the partition's bounds in the text; else as [`ClientError`] says.
+    /// As [`ClientError`] says.
     pub fn fetch(
         &mut self,
         topic: &str,
@@ -94,12 +94,18 @@ impl Client {
             ..Default::default()
         };
         let version_max = if topic.id == Uuid::ZERO { VERSION_WITH_TOPIC_IDS - 1 } else { i16::MAX };
-        let refuse = |broker: &str, about: String, code, message| {
-            Err(ClientError::Refused { broker: broker.to_owned(), api: ApiKey::Fetch, about, code, message })
+        let refuse = |broker: &str, about: String, code: i16| {
+            Err(ClientError::Refused {
+                broker: broker.to_owned(),
+                api: ApiKey::Fetch,
+                about,
+                code,
+                message: None,
+            })
         };
         self.call(to, &request, Limits { version_max, ..limits }, |response, broker| {
             if response.error_code != 0 {
-                return refuse(broker, format!("topic {}", topic.name), response.error_code, None);
+                return refuse(broker, format!("topic {}", topic.name), response.error_code);
             }
             let mut fetched = Vec::new();
             for of_topic in &response.responses {
@@ -108,10 +114,7 @@ impl Client {
                         (of_partition.partition_index, of_partition.high_watermark);
                     if of_partition.error_code != 0 {
                         let about = format!("partition {}-{partition}", topic.name);
-                        let bounds = (of_partition.log_start_offset >= 0 && high_watermark >= 0).then(|| {
-                            format!("it holds offsets {} to {high_watermark}", of_partition.log_start_offset)
-                        });
-                        return refuse(broker, about, of_partition.error_code, bounds);
+                        return refuse(broker, about, of_partition.error_code);
                     }
                     let records = of_partition.records.as_slice().unwrap_or_default().to_vec();
                     fetched.push(Fetched { partition, high_watermark, records });

@@ -8,7 +8,7 @@ pub fn partition_of_key(key: &[u8], partitions: i32) -> i32 {
 }
 
 /// MurmurHash2, 32 bits, with Kafka's seed.
-fn murmur2(bytes: &[u8]) -> u32 {
+pub(crate) fn murmur2(bytes: &[u8]) -> u32 {
     const SEED: u32 = 0x9747_b28c;
     const M: u32 = 0x5bd1_e995;
     // The hash takes the length modulo 2^32.
@@ -30,9 +30,4 @@ fn murmur2(bytes: &[u8]) -> u32 {
     hash ^= hash >> 13;
     hash = hash.wrapping_mul(M);
     hash ^ (hash >> 15)
-}
-
-#[cfg(test)]
-pub(crate) fn hash(bytes: &[u8]) -> u32 {
-    murmur2(bytes)
 }

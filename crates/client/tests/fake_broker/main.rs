@@ -1,0 +1,6 @@
+//! The client against a broker that does what a test wants, over real sockets.
+#![allow(clippy::unwrap_used)] // tests
+
+mod broker;
+mod hostile;
+mod retries;
