@@ -1,1 +1,26 @@
-//! Placeholder.
+//! The Kafka port: listener, connections, dispatch, one file per API.
+//!
+//! | room | what |
+//! |---|---|
+//! | [`server`] | listens, bounds, starts and ends connections |
+//! | `connection` | one local task per connection: frames in, answers out in order, back-pressure |
+//! | `pump` | what a commit released: encoded and written, one write per connection |
+//! | `dispatch` | which handler for which API and version |
+//! | `api` | one file per API, by what it is about |
+//! | `topics` | topics by name with their configs read, for the hot path |
+//! | `error_map` | our errors to Kafka's codes: the only place |
+//!
+//! Invariant: handlers never call each other, and hold no borrow across an await.
+//! Invariant: no work per request grows with the number of partitions or topics.
+
+mod api;
+mod connection;
+mod dispatch;
+mod error_map;
+mod memory_pool;
+mod pump;
+pub mod server;
+mod topics;
+
+pub use api::admin::topic_config::TopicConfig;
+pub use server::{Broker, BrokerOptions, ListenerOptions, ServeError, Server};

@@ -148,7 +148,7 @@ impl Storekeeper {
         let shards = self.shards.borrow().clone();
         for kept in shards {
             let applied = kept.applied.get();
-            let maintained = kept.logs.borrow_mut().maintain_all(Instant::now(), applied, applied);
+            let maintained = kept.logs.borrow_mut().maintain_all(applied, applied);
             self.submit(maintained);
         }
         let store = self.store.borrow_mut().take();

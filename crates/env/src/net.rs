@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods)] // the one place that may
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
 pub use tokio::net::{
@@ -10,12 +10,12 @@ pub use tokio::net::{
     tcp::{OwnedReadHalf, OwnedWriteHalf},
 };
 
-/// Listens on `address`; port 0 takes a free one (ask the listener which).
+/// Listens on `host`, an address or a name of this machine; port 0 takes a free one (ask the listener which).
 ///
 /// # Errors
 /// When the address is in use or not this machine's.
-pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((host, port)).await
 }
 
 /// Connects to `host:port`, blocking: for tools, never on an I/O thread. Every address of the name is tried in turn.

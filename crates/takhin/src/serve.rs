@@ -3,11 +3,25 @@
 //! In order: settings, messages, the data directory, the broker, its lines on start; then signals. The
 //! first SIGTERM or SIGINT drains, the second ends at once.
 
+use std::{sync::Arc, time::Duration};
+
 use anyhow::{Context, Result};
+use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
+use cluster::node::NodeOptions;
 use env::disk::RealDisk;
 use tracing::{info, warn};
 
-use crate::{cli::Settings, command, config::InForce, data_dir::DataDir, logging, signals::Signals};
+use crate::{
+    cli::Settings,
+    command,
+    config::{Config, InForce},
+    data_dir::DataDir,
+    logging,
+    signals::Signals,
+};
+
+/// Bytes of records in one fetch answer: Kafka's default of `fetch.max.bytes`.
+const FETCH_RESPONSE_BYTES_MAX: usize = 55 << 20;
 
 /// Runs a broker until it is told to stop.
 ///
@@ -33,9 +47,63 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     env::task::block_on_io_thread(until_stopped(&in_force, &data_dir)).context("starting")?
 }
 
-async fn until_stopped(_: &InForce, _: &DataDir) -> Result<()> {
+async fn until_stopped(in_force: &InForce, data_dir: &DataDir) -> Result<()> {
     let mut signals = Signals::new().context("taking over signals")?;
-    let signal = signals.next().await;
-    info!("{signal}: stopping");
+    let (node, broker) = (node_options(&in_force.config, data_dir), broker_options(in_force));
+    let server = Server::open(Arc::new(RealDisk), &data_dir.path, node, broker).await?;
+    info!("an acknowledged record has been synced to disk");
+    for (name, address) in server.addresses() {
+        info!("listening on {address} ({name})");
+    }
+    let stop = async {
+        let signal = signals.next().await;
+        info!("{signal}: answering what is under way, then stopping");
+    };
+    server.run(stop).await;
+    info!("stopped");
     Ok(())
+}
+
+fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
+    NodeOptions {
+        cluster_id: data_dir.meta.cluster_id.clone(),
+        broker_id: data_dir.meta.node_id,
+        segment_bytes: u64::from(config.storage.log_segment_size),
+        tail_bytes_max: config.storage.tail_max_bytes.unwrap_or_else(tail_bytes_max),
+        queued_bytes_max: usize::try_from(config.kafka.queued_max_bytes).unwrap_or(usize::MAX),
+        wal_bytes_max: config.storage.wal_max_bytes,
+    }
+}
+
+/// An eighth of the memory, at least 64 MiB.
+fn tail_bytes_max() -> u64 {
+    const TAIL_BYTES_MIN: u64 = 64 << 20;
+    let system = rustix::system::sysinfo();
+    let memory_bytes = u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit));
+    (memory_bytes / 8).max(TAIL_BYTES_MIN)
+}
+
+fn broker_options(in_force: &InForce) -> BrokerOptions {
+    let Config { kafka, .. } = &in_force.config;
+    let bytes = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let listeners = in_force.listeners.iter().map(|listener| ListenerOptions {
+        name: listener.name.clone(),
+        host: listener.host.clone(),
+        port: listener.port,
+        advertised_host: listener.advertised_host.clone(),
+        advertised_port: listener.advertised_port,
+    });
+    BrokerOptions {
+        listeners: listeners.collect(),
+        request_time_max: kafka.request_timeout,
+        connections_max: bytes(kafka.max_connections),
+        frame_bytes_max: bytes(kafka.socket_request_max_bytes),
+        frames_bytes_max: usize::try_from(kafka.queued_max_bytes).unwrap_or(usize::MAX),
+        frame_time_max: kafka.connection_timeout,
+        idle_time_max: kafka.connections_max_idle.unwrap_or(Duration::MAX),
+        num_partitions: u32::try_from(kafka.num_partitions).unwrap_or(1),
+        auto_create_topics: kafka.auto_create_topics_enable,
+        topic_defaults: TopicConfig { max_message_bytes: bytes(kafka.max_message_bytes), ..TopicConfig::default() },
+        fetch_response_bytes_max: FETCH_RESPONSE_BYTES_MAX,
+    }
 }

@@ -206,3 +206,7 @@ impl<'a> Fields<'a> {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "entry_test.rs"]
+mod entry_test;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Access, AlignedBuffer, Caching, Disk, DiskError, DiskFile, Operation};
+use super::{Access, AlignedBuffer, BLOCK_BYTES, Caching, Disk, DiskError, DiskFile, Operation};
 
 /// Written at once where a file system can't reserve space.
 const ZEROS_BYTES: usize = 1 << 20;
@@ -113,8 +113,17 @@ impl DiskFile for RealFile {
         while filled < buffer.len() {
             match rustix::io::pread(&self.fd, &mut buffer[filled..], position + filled as u64) {
                 Ok(0) => break,
-                Ok(count) => filled += count,
+                Ok(count) => {
+                    filled += count;
+                    // A direct read stops within a block only at the end of the file, and can't go on from there.
+                    if !count.is_multiple_of(BLOCK_BYTES) && self.direct.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
                 Err(Errno::INTR) => {}
+                Err(Errno::INVAL) if self.direct.swap(false, Ordering::Relaxed) => {
+                    self.drop_direct().map_err(|errno| self.error(Operation::Read, errno))?;
+                }
                 Err(errno) => return Err(self.error(Operation::Read, errno)),
             }
         }
@@ -172,14 +181,16 @@ impl RealFile {
                 Ok(0) => return Err(Errno::IO),
                 Ok(count) => written += count,
                 Err(Errno::INTR) => {}
-                Err(Errno::INVAL) if self.direct.swap(false, Ordering::Relaxed) => {
-                    let kept = rustix::fs::fcntl_getfl(&self.fd)?.difference(OFlags::DIRECT);
-                    rustix::fs::fcntl_setfl(&self.fd, kept)?;
-                }
+                Err(Errno::INVAL) if self.direct.swap(false, Ordering::Relaxed) => self.drop_direct()?,
                 Err(errno) => return Err(errno),
             }
         }
         Ok(())
+    }
+
+    fn drop_direct(&self) -> Result<(), Errno> {
+        let kept = rustix::fs::fcntl_getfl(&self.fd)?.difference(OFlags::DIRECT);
+        rustix::fs::fcntl_setfl(&self.fd, kept)
     }
 
     fn fill_with_zeros(&self, len: u64) -> Result<(), DiskError> {

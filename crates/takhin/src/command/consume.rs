@@ -75,9 +75,7 @@ fn first_offsets(client: &mut Client, arguments: &ConsumeArgs) -> Result<BTreeMa
         }
     };
     let at = match (arguments.from_beginning, arguments.offset, arguments.from_time) {
-        (_, Some(Start::Offset(offset)), _) => {
-            return Ok(chosen.into_iter().map(|index| (index, offset)).collect());
-        }
+        (_, Some(Start::Offset(offset)), _) => return exactly(client, &topic.name, &chosen, offset),
         (true, ..) | (_, Some(Start::Earliest), _) => At::Earliest,
         (.., Some(time)) => At::Time(time),
         (_, Some(Start::Latest), _) | (false, None, None) => At::Latest,
@@ -92,6 +90,18 @@ fn first_offsets(client: &mut Client, arguments: &ConsumeArgs) -> Result<BTreeMa
         offsets.insert(partition, offset);
     }
     Ok(offsets)
+}
+
+/// The same offset in each partition, which must hold it or end there.
+fn exactly(client: &mut Client, topic: &str, partitions: &[i32], offset: i64) -> Result<BTreeMap<i32, i64>> {
+    for partition in partitions {
+        let mut bound = |at| client.offset(topic, *partition, at).map(Option::unwrap_or_default);
+        let (first, next) = (bound(At::Earliest)?, bound(At::Latest)?);
+        if !(first..=next).contains(&offset) {
+            bail!("partition {topic}-{partition}: offset {offset} is not within {first} to {next}");
+        }
+    }
+    Ok(partitions.iter().map(|partition| (*partition, offset)).collect())
 }
 
 /// Where each partition ends now.

@@ -125,9 +125,6 @@ table! {
         num_partitions: i32 = "kafka.num.partitions", integer(1, 100_000, "partitions"), "1";
         /// A client that asks about a topic which does not exist creates it.
         auto_create_topics_enable: bool = "kafka.auto.create.topics.enable", Rule::Flag, "true";
-        /// Threads that serve connections.
-        num_network_threads: Option<u32> = "kafka.num.network.threads",
-            integer_or(1, 256, "threads", "auto", "half of the processors, from 1 to 8"), "auto";
         /// Largest request frame; a connection that announces more is closed.
         socket_request_max_bytes: u32 = "kafka.socket.request.max.bytes", integer(1024, INT_MAX, "bytes"), "104857600";
         /// Bytes of requests that wait to be committed, over all connections; beyond it sockets are not read.

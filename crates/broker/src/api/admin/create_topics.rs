@@ -1,0 +1,284 @@
+//! CreateTopics: key 19, versions 2–7. Flexible since 5, which also answers with the topic's configs; 7 with its id.
+//!
+//! Topics are created one after the other; each is answered once its partitions take records, so `timeout_ms` is not
+//! looked at.
+//!
+//! Checks are Kafka's, in Kafka's order, in Kafka's words: the whole request (10,000 partitions), duplicates, then per
+//! topic its name, its configs, and its replicas. Where it differs from Kafka 4.3.1:
+//! - Two names of one request that differ by `.` and `_` only collide (Kafka creates both).
+//! - The topic id of a topic that is only validated is zero (Kafka makes one up).
+//! - Of more than `NAMED_MAX` topics the rest is not answered; such a request creates nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use cluster::metadata::check_topic_name;
+use cluster::node::{CreateTopicError, NewTopic};
+use rustc_hash::FxBuildHasher;
+use wire::error::ErrorCode;
+use wire::message::create_topics::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult,
+    CreateTopicsRequest, CreateTopicsResponse,
+};
+use wire::primitive::{Array, Uuid};
+
+use super::topic_config::{self, TopicConfig};
+use crate::api::{NAMED_MAX, NEW_PARTITIONS_MAX};
+use crate::dispatch::Caller;
+use crate::error_map;
+use crate::server::Broker;
+
+/// Kafka's own log of its metadata; it lets nobody create a topic of that name.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// Why a topic is not created, as the client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refusal {
+    error: ErrorCode,
+    message: String,
+}
+
+fn refuse<T>(error: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal { error, message: message.into() })
+}
+
+/// Creates topics.
+pub(crate) async fn handle<'a>(
+    broker: &Rc<Broker>,
+    _caller: &Caller<'_>,
+    request: CreateTopicsRequest<'a>,
+) -> CreateTopicsResponse<'a> {
+    let times = count_names(&request.topics);
+    let once = |topic: &CreatableTopic<'a>| times.get(topic.name.as_ref()) == Some(&1);
+    let partitions = request.topics.iter().filter(once).map(|topic| partitions_wanted(&topic, broker)).sum();
+    let mut results = Vec::with_capacity(times.len());
+    for topic in request.topics.iter().take(NAMED_MAX).filter(once) {
+        let result = match check_total(partitions).and_then(|()| plan(broker, &topic)) {
+            Err(refusal) => Err(refusal),
+            Ok(new) if request.validate_only => Ok(created(broker, &new, Uuid::ZERO)),
+            Ok(new) => create(broker, new).await,
+        };
+        results.push(CreatableTopicResult { name: topic.name, ..result.unwrap_or_else(refused) });
+    }
+    for name in duplicates(&request.topics, &times) {
+        let message = "Duplicate topic name.".to_owned();
+        let result = refused(Refusal { error: ErrorCode::INVALID_REQUEST, message });
+        results.push(CreatableTopicResult { name: name.into(), ..result });
+    }
+    CreateTopicsResponse { throttle_time_ms: 0, topics: results.into() }
+}
+
+/// How often each name is in the request.
+fn count_names(topics: &Array<'_, CreatableTopic<'_>>) -> HashMap<String, usize, FxBuildHasher> {
+    let mut times = HashMap::default();
+    for topic in topics.iter().take(NAMED_MAX) {
+        *times.entry(topic.name.into_owned()).or_default() += 1;
+    }
+    times
+}
+
+/// The names that are in the request more than once, each once, in the request's order.
+fn duplicates(
+    topics: &Array<'_, CreatableTopic<'_>>,
+    times: &HashMap<String, usize, FxBuildHasher>,
+) -> Vec<String> {
+    let mut left: HashMap<&str, (), FxBuildHasher> =
+        times.iter().filter(|(_, times)| **times > 1).map(|(name, _)| (name.as_str(), ())).collect();
+    let names = topics.iter().take(NAMED_MAX);
+    names.filter(|topic| left.remove(topic.name.as_ref()).is_some()).map(|topic| topic.name.into_owned()).collect()
+}
+
+fn partitions_wanted(topic: &CreatableTopic<'_>, broker: &Broker) -> usize {
+    let default = usize::try_from(broker.options.num_partitions).unwrap_or(usize::MAX);
+    if !topic.assignments.is_empty() {
+        return topic.assignments.len();
+    }
+    // Kafka takes every number that is not one for the default here; it is refused in its own words later.
+    usize::try_from(topic.num_partitions).ok().filter(|partitions| *partitions > 0).unwrap_or(default)
+}
+
+fn check_total(partitions: usize) -> Result<(), Refusal> {
+    if partitions > NEW_PARTITIONS_MAX {
+        return refuse(ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request.");
+    }
+    Ok(())
+}
+
+/// Checks one topic of the request; what is to be created.
+fn plan(broker: &Broker, topic: &CreatableTopic<'_>) -> Result<NewTopic, Refusal> {
+    check_name(broker, &topic.name)?;
+    let configs = checked_configs(&topic.configs)?;
+    let partitions = match topic.assignments.is_empty() {
+        true => checked_partitions(topic, broker.options.num_partitions)?,
+        false => checked_assignments(topic, broker.node().broker_id())?,
+    };
+    Ok(NewTopic { name: topic.name.clone().into_owned(), partitions, configs })
+}
+
+fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
+    if name == METADATA_TOPIC {
+        let message = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
+        return refuse(ErrorCode::INVALID_REQUEST, message);
+    }
+    if let Err(error) = check_topic_name(name) {
+        return refuse(ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string());
+    }
+    let image = broker.node().image();
+    if image.topic(name).is_some() {
+        return Err(not_created(&CreateTopicError::Exists(name.to_owned())));
+    }
+    if let Some(other) = image.colliding_topic(name) {
+        let (name, other) = (name.to_owned(), other.to_string());
+        return Err(not_created(&CreateTopicError::Collides { name, other }));
+    }
+    Ok(())
+}
+
+/// Of a config that is named twice the last value counts.
+fn checked_configs(configs: &Array<'_, CreatableTopicConfig<'_>>) -> Result<BTreeMap<String, String>, Refusal> {
+    let invalid = |error: topic_config::ConfigError| Refusal {
+        error: ErrorCode::INVALID_CONFIG,
+        message: error.to_string(),
+    };
+    let mut checked = BTreeMap::new();
+    for config in configs {
+        let Some(value) = config.value else {
+            let message = format!("Null value not supported for topic configs: {}", config.name);
+            return refuse(ErrorCode::INVALID_CONFIG, message);
+        };
+        topic_config::check(&config.name, &value).map_err(invalid)?;
+        checked.insert(config.name.into_owned(), value.into_owned());
+    }
+    topic_config::check_together(&checked).map_err(invalid)?;
+    Ok(checked)
+}
+
+fn checked_partitions(topic: &CreatableTopic<'_>, default: u32) -> Result<u32, Refusal> {
+    match topic.replication_factor {
+        -1 | 1 => {}
+        ..=0 => {
+            let message = "Replication factor must be larger than 0, or -1 to use the default value.";
+            return refuse(ErrorCode::INVALID_REPLICATION_FACTOR, message);
+        }
+        factor => {
+            let message = format!(
+                "Unable to replicate the partition {factor} time(s): The target replication factor of {factor} cannot \
+                 be reached because only 1 broker(s) are registered or some brokers have all their log directories \
+                 cordoned."
+            );
+            return refuse(ErrorCode::INVALID_REPLICATION_FACTOR, message);
+        }
+    }
+    match u32::try_from(topic.num_partitions) {
+        Ok(partitions) if partitions > 0 => Ok(partitions),
+        Err(_) if topic.num_partitions == -1 => Ok(default),
+        _ => {
+            let message = "Number of partitions was set to an invalid non-positive value.";
+            refuse(ErrorCode::INVALID_PARTITIONS, message)
+        }
+    }
+}
+
+fn checked_assignments(topic: &CreatableTopic<'_>, broker_id: i32) -> Result<u32, Refusal> {
+    if topic.replication_factor != -1 {
+        let message = "A manual partition assignment was specified, but replication factor was not set to -1.";
+        return refuse(ErrorCode::INVALID_REQUEST, message);
+    }
+    if topic.num_partitions != -1 {
+        let message = "A manual partition assignment was specified, but numPartitions was not set to -1.";
+        return refuse(ErrorCode::INVALID_REQUEST, message);
+    }
+    let mut is_assigned = vec![false; topic.assignments.len()];
+    let mut has_gap = false;
+    for assignment in &topic.assignments {
+        let place = usize::try_from(assignment.partition_index).ok().and_then(|place| is_assigned.get_mut(place));
+        match place {
+            // A number that is too large leaves another one unassigned.
+            None => has_gap = true,
+            Some(true) => {
+                let partition = assignment.partition_index;
+                let message = format!("Found multiple manual partition assignments for partition {partition}");
+                return refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
+            }
+            Some(assigned) => *assigned = true,
+        }
+        check_replicas(&assignment, broker_id)?;
+    }
+    if has_gap {
+        let message = "partitions should be a consecutive 0-based integer sequence";
+        return refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
+    }
+    Ok(u32::try_from(is_assigned.len()).expect("at most NEW_PARTITIONS_MAX"))
+}
+
+fn check_replicas(assignment: &CreatableReplicaAssignment<'_>, broker_id: i32) -> Result<(), Refusal> {
+    let invalid = |message: String| refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
+    let mut is_assigned = false;
+    for replica in &assignment.broker_ids {
+        if replica != broker_id {
+            let message = "The manual partition assignment includes broker";
+            return invalid(format!("{message} {replica}, but no such broker is registered."));
+        }
+        if is_assigned {
+            let message = "The manual partition assignment includes the broker";
+            return invalid(format!("{message} {replica} more than once."));
+        }
+        is_assigned = true;
+    }
+    match is_assigned {
+        true => Ok(()),
+        false => invalid("The manual partition assignment includes an empty replica list.".to_owned()),
+    }
+}
+
+async fn create(broker: &Broker, new: NewTopic) -> Result<CreatableTopicResult<'static>, Refusal> {
+    let answer = created(broker, &new, Uuid::ZERO);
+    let topic = broker.node().create_topic(new).await.map_err(|error| not_created(&error))?;
+    Ok(CreatableTopicResult { topic_id: Uuid(topic.id.0), ..answer })
+}
+
+fn not_created(error: &CreateTopicError) -> Refusal {
+    let message = match error {
+        CreateTopicError::Exists(name) => format!("Topic '{name}' already exists."),
+        CreateTopicError::Collides { name, other } => {
+            format!("Topic '{name}' collides with existing topic: {other}")
+        }
+        _ => error.to_string(),
+    };
+    Refusal { error: error_map::create_topic(error), message }
+}
+
+/// The answer for a topic that is there, but for its name.
+fn created(broker: &Broker, new: &NewTopic, topic_id: Uuid) -> CreatableTopicResult<'static> {
+    CreatableTopicResult {
+        topic_id,
+        num_partitions: i32::try_from(new.partitions).unwrap_or(i32::MAX),
+        replication_factor: 1,
+        configs: Some(described(&broker.options.topic_defaults, &new.configs)),
+        ..CreatableTopicResult::default()
+    }
+}
+
+fn described(defaults: &TopicConfig, configs: &BTreeMap<String, String>) -> Array<'static, CreatableTopicConfigs<'static>> {
+    let describe = |config: topic_config::Described| CreatableTopicConfigs {
+        name: config.name.into(),
+        value: Some(config.value),
+        read_only: false,
+        config_source: config.source as i8,
+        is_sensitive: false,
+    };
+    topic_config::describe(defaults, configs).map(describe).collect()
+}
+
+fn refused(refusal: Refusal) -> CreatableTopicResult<'static> {
+    CreatableTopicResult {
+        error_code: refusal.error.code(),
+        error_message: Some(refusal.message.into()),
+        configs: Some(Array::new()),
+        ..CreatableTopicResult::default()
+    }
+}
+
+#[cfg(test)]
+#[path = "create_topics_test.rs"]
+mod create_topics_test;

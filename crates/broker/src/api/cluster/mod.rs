@@ -1,0 +1,3 @@
+//! What the cluster looks like.
+
+pub(crate) mod metadata;

@@ -1,0 +1,289 @@
+//! Fetch: key 1, versions 4–18. Sessions since 7, leader epochs since 9, flexible since 12, topics by id since 13.
+//!
+//! A fetch is answered at once when it found `min_bytes`, or anything that is not simply "no records yet"; else when enough
+//! records have come or its time is over. While it waits, a partition whose high watermark moves wakes it.
+//!
+//! Only committed records are there to be read, so that nobody can tell read_committed from read_uncommitted while there are no
+//! transactions: the last stable offset is the high watermark, no transaction was aborted.
+//!
+//! Where it differs from Kafka 4.3.1:
+//! - A partition that is named twice in a request without a session is answered twice (Kafka takes the later one).
+//! - Whole batches only; Kafka cuts the last one where the limit is, and the client throws the rest away.
+//! - A topic that was deleted while a session by ids holds it is UNKNOWN_TOPIC_ID (Kafka: UNKNOWN_TOPIC_OR_PARTITION).
+//! - INCONSISTENT_TOPIC_ID does not come: a name that was made again shares nothing with the old id.
+//! - Followers of Kafka's are no replicas here: NOT_LEADER_OR_FOLLOWER, as Kafka tells one that it does not know.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::partitions::Partition;
+use env::Instant;
+use storage::partition_log::LogOffsets;
+use tokio::sync::Notify;
+use wire::error::ErrorCode;
+use wire::message::fetch::{
+    EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
+    PartitionData,
+};
+use wire::primitive::{Array, Records, Uuid};
+
+use super::fetch_read::{self, Ask, Look, Read};
+use super::fetch_session::{Context, NO_SESSION, PartitionKey, Seen, TopicKey, Wanted};
+use crate::dispatch::Caller;
+use crate::server::Broker;
+
+/// The first version that says where the leader is when it is not who the client thought.
+const LEADER_ENDPOINTS_SINCE: i16 = 16;
+/// The first version in which the replica id lies in the replica state.
+const REPLICA_STATE_SINCE: i16 = 15;
+const READ_COMMITTED: i8 = 1;
+
+/// What is fetched of one partition.
+enum Target {
+    /// Not of this broker; it keeps no fetch from waiting for the others.
+    Missing(ErrorCode),
+    /// The number in the list of what is read.
+    Led(usize),
+}
+
+/// Fetches records.
+pub(crate) async fn handle<'a>(
+    broker: &Rc<Broker>,
+    caller: &Caller<'_>,
+    request: FetchRequest<'a>,
+) -> FetchResponse<'a> {
+    let opened = broker.fetch_sessions.borrow_mut().open(&request, caller.version, Instant::now());
+    let (context, wanted) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return refuse(error),
+    };
+    if !matches!(request.isolation_level, 0 | READ_COMMITTED) {
+        return refuse_partitions(&wanted, ErrorCode::UNKNOWN_SERVER_ERROR);
+    }
+    let (targets, led) = find(broker, &wanted);
+    let mut reads = read(broker, caller, &request, &led).await.into_iter().map(Some).collect::<Vec<_>>();
+    let answers: Vec<_> = targets
+        .iter()
+        .zip(&wanted)
+        .map(|(target, wanted)| {
+            let partition = wanted.key.partition;
+            match target {
+                Target::Missing(error) => missing(partition, *error),
+                Target::Led(place) => {
+                    let read = reads[*place].take().expect("each partition that is led is read once");
+                    describe(broker, caller.version, &request, partition, read, &led[*place])
+                }
+            }
+        })
+        .collect();
+    let seen: Vec<_> = answers.iter().map(seen).collect();
+    let (session_id, belongs) =
+        broker.fetch_sessions.borrow_mut().settle(context, &wanted, &seen, Instant::now());
+    let node_endpoints = endpoints(broker, caller, &request, &answers);
+    let is_missing = targets.iter().map(|target| matches!(target, Target::Missing(_)));
+    let all = wanted.into_iter().zip(answers).zip(belongs).zip(is_missing);
+    let (mut found, mut not_found) = (Vec::new(), Vec::new());
+    for (((wanted, answer), _), is_missing) in all.filter(|((_, belongs), _)| *belongs) {
+        // As in Kafka, what is not there comes last.
+        if is_missing { not_found.push((wanted.key, answer)) } else { found.push((wanted.key, answer)) }
+    }
+    found.append(&mut not_found);
+    FetchResponse { session_id, responses: by_topic(found), node_endpoints, ..FetchResponse::default() }
+}
+
+/// An answer that says nothing of partitions.
+fn refuse(error: ErrorCode) -> FetchResponse<'static> {
+    FetchResponse { error_code: error.code(), session_id: NO_SESSION, ..FetchResponse::default() }
+}
+
+fn refuse_partitions(wanted: &[Wanted], error: ErrorCode) -> FetchResponse<'static> {
+    let refused = |wanted: &Wanted| (wanted.key.clone(), missing(wanted.key.partition, error));
+    FetchResponse { responses: by_topic(wanted.iter().map(refused).collect()), ..refuse(error) }
+}
+
+/// A partition that this node leads, and its epoch.
+struct Led {
+    partition: Rc<Partition>,
+    leader_epoch: i32,
+    ask: Ask,
+}
+
+/// Finds the partitions. A topic's partitions mostly stand together, so it is looked for once for all of them.
+fn find(broker: &Broker, wanted: &[Wanted]) -> (Vec<Target>, Vec<Led>) {
+    let (mut targets, mut led) = (Vec::with_capacity(wanted.len()), Vec::with_capacity(wanted.len()));
+    for of_topic in wanted.chunk_by(|a, b| a.key.topic == b.key.topic) {
+        let (topic, unknown) = match &of_topic[0].key.topic {
+            TopicKey::Name(name) => (broker.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            TopicKey::Id(id) => (broker.topic_by_id(*id), ErrorCode::UNKNOWN_TOPIC_ID),
+        };
+        for wanted in of_topic {
+            let Some(topic) = &topic else {
+                targets.push(Target::Missing(unknown));
+                continue;
+            };
+            let Some(partition) = topic.partition(wanted.key.partition, broker.node().partitions()) else {
+                targets.push(Target::Missing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+                continue;
+            };
+            let log = partition.reader.clone();
+            let leader_epoch = broker.node().leader_epoch(log.shard(), partition.epoch_base);
+            targets.push(Target::Led(led.len()));
+            led.push(Led { partition, leader_epoch, ask: Ask { log, asked: wanted.asked, leader_epoch } });
+        }
+    }
+    (targets, led)
+}
+
+/// Reads the partitions, and waits until there is enough of them or the time is over.
+async fn read(broker: &Broker, caller: &Caller<'_>, request: &FetchRequest<'_>, led: &[Led]) -> Vec<Read> {
+    if replica_id(caller, request) >= 0 {
+        return led.iter().map(|_| Read::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)).collect();
+    }
+    let asks: Arc<[Ask]> = led.iter().map(|led| led.ask.clone()).collect();
+    let response_bytes_max = i32::try_from(broker.options.fetch_response_bytes_max).unwrap_or(i32::MAX);
+    let bytes_max = request.max_bytes.min(response_bytes_max);
+    let bytes_min = usize::try_from(request.min_bytes.min(bytes_max)).unwrap_or(0);
+    let is_enough = |looks: &[Look]| {
+        looks.iter().any(Look::is_urgent) || looks.iter().map(Look::bytes).sum::<usize>() >= bytes_min
+    };
+    let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let mut looks = fetch_read::look(&asks, bytes_max).await;
+    if !led.is_empty() && !is_enough(&looks) {
+        let mut waiting = Waiting::new(led);
+        loop {
+            // First the registration, then the look: what comes in between is seen or wakes.
+            waiting.register();
+            looks = fetch_read::look(&asks, bytes_max).await;
+            let left = deadline.since(Instant::now());
+            if is_enough(&looks) || left.is_zero() || env::timeout(left, waiting.moved.notified()).await.is_none() {
+                break;
+            }
+        }
+    }
+    fetch_read::copy(looks).await
+}
+
+fn replica_id(caller: &Caller<'_>, request: &FetchRequest<'_>) -> i32 {
+    if caller.version >= REPLICA_STATE_SINCE { request.replica_state.replica_id } else { request.replica_id }
+}
+
+/// A fetch that waits for its partitions.
+struct Waiting<'l> {
+    led: &'l [Led],
+    /// The high watermark of each when it was registered; a move ends the registration.
+    registered_at: Vec<Option<i64>>,
+    moved: Rc<Notify>,
+}
+
+impl<'l> Waiting<'l> {
+    fn new(led: &'l [Led]) -> Self {
+        Self { led, registered_at: vec![None; led.len()], moved: Rc::default() }
+    }
+
+    /// Registers with the partitions that moved since, at first with all.
+    fn register(&mut self) {
+        for (led, registered_at) in self.led.iter().zip(&mut self.registered_at) {
+            let high_watermark = led.partition.reader.offsets().high_watermark;
+            if *registered_at != Some(high_watermark) {
+                led.partition.wake_when_moved(&self.moved);
+                *registered_at = Some(high_watermark);
+            }
+        }
+    }
+}
+
+fn describe(
+    broker: &Broker,
+    version: i16,
+    request: &FetchRequest<'_>,
+    partition_index: i32,
+    read: Read,
+    led: &Led,
+) -> PartitionData<'static> {
+    let offsets_of = |offsets: LogOffsets| PartitionData {
+        partition_index,
+        high_watermark: offsets.high_watermark,
+        last_stable_offset: offsets.high_watermark,
+        log_start_offset: offsets.log_start,
+        aborted_transactions: (request.isolation_level == READ_COMMITTED).then(Array::new),
+        records: Records::Slice(&[]),
+        ..PartitionData::default()
+    };
+    match read {
+        Read::Records { records, offsets } if records.is_empty() => offsets_of(offsets),
+        Read::Records { records, offsets } => {
+            PartitionData { records: Records::Parts(vec![records]), ..offsets_of(offsets) }
+        }
+        Read::Diverging { end, offsets } => PartitionData { diverging_epoch: end, ..offsets_of(offsets) },
+        Read::Refused(error) => PartitionData {
+            aborted_transactions: None,
+            current_leader: match version {
+                LEADER_ENDPOINTS_SINCE.. if names_leader(error.code()) => {
+                    LeaderIdAndEpoch { leader_id: broker.node().broker_id(), leader_epoch: led.leader_epoch }
+                }
+                _ => LeaderIdAndEpoch::default(),
+            },
+            ..missing(partition_index, error)
+        },
+    }
+}
+
+fn missing(partition_index: i32, error: ErrorCode) -> PartitionData<'static> {
+    PartitionData {
+        partition_index,
+        error_code: error.code(),
+        high_watermark: -1,
+        records: Records::Slice(&[]),
+        ..PartitionData::default()
+    }
+}
+
+/// Errors with which the client is told who leads (KIP-951).
+fn names_leader(error_code: i16) -> bool {
+    error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER.code() || error_code == ErrorCode::FENCED_LEADER_EPOCH.code()
+}
+
+fn endpoints(
+    broker: &Broker,
+    caller: &Caller<'_>,
+    request: &FetchRequest<'_>,
+    answers: &[PartitionData<'_>],
+) -> Array<'static, NodeEndpoint<'static>> {
+    let is_consumer = replica_id(caller, request) < 0;
+    let is_named = || answers.iter().any(|answer| names_leader(answer.error_code));
+    if caller.version < LEADER_ENDPOINTS_SINCE || !is_consumer || !is_named() {
+        return Array::new();
+    }
+    let (host, port) = caller.connection.advertised.clone();
+    vec![NodeEndpoint { node_id: broker.node().broker_id(), host: host.into(), port: port.into(), rack: None }].into()
+}
+
+fn seen(answer: &PartitionData<'_>) -> Seen {
+    let is_diverging = answer.diverging_epoch != EpochEndOffset::default();
+    Seen {
+        has_records: !answer.records.is_empty(),
+        is_trouble: answer.error_code != ErrorCode::NONE.code() || is_diverging,
+        high_watermark: answer.high_watermark,
+        log_start: answer.log_start_offset,
+    }
+}
+
+/// Groups neighbours of the same topic.
+fn by_topic(answers: Vec<(PartitionKey, PartitionData<'static>)>) -> Array<'static, FetchableTopicResponse<'static>> {
+    let mut topics: Vec<(TopicKey, Vec<PartitionData<'static>>)> = Vec::new();
+    for (key, answer) in answers {
+        match topics.last_mut() {
+            Some((topic, partitions)) if *topic == key.topic => partitions.push(answer),
+            _ => topics.push((key.topic, vec![answer])),
+        }
+    }
+    let response = |(topic, partitions): (TopicKey, Vec<PartitionData<'static>>)| {
+        let (topic, topic_id) = match topic {
+            TopicKey::Name(name) => (name.to_string(), Uuid::ZERO),
+            TopicKey::Id(id) => (String::new(), id),
+        };
+        FetchableTopicResponse { topic: topic.into(), topic_id, partitions: partitions.into() }
+    };
+    topics.into_iter().map(response).collect()
+}

@@ -1,0 +1,159 @@
+//! Reading what a fetch wants of its partitions, in order and within its bounds.
+//!
+//! Two steps: *look* finds whole batches as slices and copies nothing, so that a fetch can look often while it waits; *copy*
+//! makes bytes of them, once. What lies in memory is done where it is asked for; as soon as one partition's bytes are in a
+//! file, the whole step is done beside the I/O thread, which must never wait for a disk.
+//!
+//! Bounds (KIP-74): the first batch of the answer always fits, whatever its size, so that a consumer never stalls; after it
+//! a partition adds whole batches as far as its own limit and what is left of the answer's allow.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use storage::partition_log::{LogOffsets, LogReader, LogSlice, ReadSliceError};
+use wire::error::ErrorCode;
+use wire::message::fetch::EpochEndOffset;
+
+use super::fetch_session::Asked;
+use super::leader_epoch::{self, NO_EPOCH};
+use crate::error_map;
+
+/// A partition to be read.
+#[derive(Clone)]
+pub(super) struct Ask {
+    pub(super) log: LogReader,
+    pub(super) asked: Asked,
+    /// The epoch in which this node leads it.
+    pub(super) leader_epoch: i32,
+}
+
+impl Ask {
+    fn is_in_file(&self) -> bool {
+        self.asked.fetch_offset < self.log.offsets().stored_end
+    }
+}
+
+/// What a look at a partition found.
+pub(super) enum Look {
+    /// Whole batches, maybe none.
+    Batches { slices: Vec<LogSlice>, bytes: usize, offsets: LogOffsets },
+    /// The consumer's log and this one part ways at this epoch's end.
+    Diverging { end: EpochEndOffset, offsets: LogOffsets },
+    /// Why it can't be read.
+    Refused(ErrorCode),
+}
+
+impl Look {
+    pub(super) fn bytes(&self) -> usize {
+        if let Self::Batches { bytes, .. } = self { *bytes } else { 0 }
+    }
+
+    /// Whether the consumer has to be told at once.
+    pub(super) fn is_urgent(&self) -> bool {
+        !matches!(self, Self::Batches { .. })
+    }
+}
+
+/// A partition's part of the answer.
+pub(super) enum Read {
+    /// Record batches, maybe none.
+    Records { records: Bytes, offsets: LogOffsets },
+    Diverging { end: EpochEndOffset, offsets: LogOffsets },
+    Refused(ErrorCode),
+}
+
+/// Looks at all partitions in order; `bytes_max` bounds what is found together, negative is an error as in Kafka.
+pub(super) async fn look(asks: &Arc<[Ask]>, bytes_max: i32) -> Vec<Look> {
+    if asks.iter().any(Ask::is_in_file) {
+        let asks = asks.clone();
+        return env::task::spawn_blocking(move || look_at_all(&asks, bytes_max)).await;
+    }
+    look_at_all(asks, bytes_max)
+}
+
+fn look_at_all(asks: &[Ask], bytes_max: i32) -> Vec<Look> {
+    let mut budget = Budget { left: bytes_max, has_any: false };
+    asks.iter().map(|ask| look_at(ask, &mut budget).unwrap_or_else(Look::Refused)).collect()
+}
+
+/// What an answer may still hold.
+struct Budget {
+    left: i32,
+    has_any: bool,
+}
+
+fn look_at(ask: &Ask, budget: &mut Budget) -> Result<Look, ErrorCode> {
+    let asked = &ask.asked;
+    // Unlike elsewhere, in Kafka's fetch every negative epoch is none.
+    leader_epoch::check(asked.current_leader_epoch.max(NO_EPOCH), ask.leader_epoch)?;
+    if asked.last_fetched_epoch >= 0
+        && let Some(look) = look_for_divergence(ask)?
+    {
+        return Ok(look);
+    }
+    let bytes_max = asked.bytes_max.min(budget.left);
+    let bytes_max = usize::try_from(bytes_max).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
+    let mut read = ask.log.read(asked.fetch_offset, bytes_max).map_err(|error| {
+        tracing::debug!(%error, partition = ?ask.log.partition(), "fetch");
+        error_map::read(&error)
+    })?;
+    if read.bytes > bytes_max && budget.has_any {
+        // Only the first batch of an answer may be larger than its bounds.
+        read.slices.clear();
+        read.bytes = 0;
+    }
+    budget.has_any |= read.bytes > 0;
+    budget.left -= i32::try_from(read.bytes).unwrap_or(i32::MAX).min(budget.left);
+    Ok(Look::Batches { slices: read.slices, bytes: read.bytes, offsets: read.offsets })
+}
+
+fn look_for_divergence(ask: &Ask) -> Result<Option<Look>, ErrorCode> {
+    let Asked { fetch_offset, last_fetched_epoch, .. } = ask.asked;
+    let end = leader_epoch::end_of(&ask.log, last_fetched_epoch, ask.leader_epoch);
+    let (epoch, end_offset) = end.ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
+    let offsets = ask.log.offsets();
+    if fetch_offset < offsets.log_start {
+        return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+    }
+    let is_diverging = epoch < last_fetched_epoch || end_offset < fetch_offset;
+    Ok(is_diverging.then_some(Look::Diverging { end: EpochEndOffset { epoch, end_offset }, offsets }))
+}
+
+/// Copies what was found into the memory of one answer.
+pub(super) async fn copy(looks: Vec<Look>) -> Vec<Read> {
+    let is_in_file = |look: &Look| match look {
+        Look::Batches { slices, .. } => slices.iter().any(|slice| matches!(slice, LogSlice::File { .. })),
+        _ => false,
+    };
+    if looks.iter().any(is_in_file) {
+        return env::task::spawn_blocking(move || copy_all(looks)).await;
+    }
+    copy_all(looks)
+}
+
+fn copy_all(looks: Vec<Look>) -> Vec<Read> {
+    let mut memory = Vec::with_capacity(looks.iter().map(Look::bytes).sum());
+    let copies: Vec<_> = looks.iter().map(|look| copy_slices(look, &mut memory)).collect();
+    let memory = Bytes::from(memory);
+    let read = |(look, copied): (Look, Result<Range<usize>, ReadSliceError>)| match (look, copied) {
+        (Look::Refused(error), _) => Read::Refused(error),
+        (Look::Diverging { end, offsets }, _) => Read::Diverging { end, offsets },
+        (Look::Batches { offsets, .. }, Ok(range)) => Read::Records { records: memory.slice(range), offsets },
+        (Look::Batches { .. }, Err(error)) => {
+            tracing::error!(%error, "a segment could not be read");
+            Read::Refused(ErrorCode::KAFKA_STORAGE_ERROR)
+        }
+    };
+    looks.into_iter().zip(copies).map(read).collect()
+}
+
+fn copy_slices(look: &Look, memory: &mut Vec<u8>) -> Result<Range<usize>, ReadSliceError> {
+    let start = memory.len();
+    if let Look::Batches { slices, .. } = look {
+        for slice in slices {
+            slice.copy_into(memory)?;
+        }
+    }
+    Ok(start..memory.len())
+}

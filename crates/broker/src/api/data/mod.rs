@@ -1,0 +1,8 @@
+//! Records: in, out, and where they are.
+
+pub(crate) mod fetch;
+mod fetch_read;
+pub(crate) mod fetch_session;
+mod leader_epoch;
+pub(crate) mod list_offsets;
+pub(crate) mod produce;

@@ -1,0 +1,3 @@
+//! Coordinators of groups: none yet.
+
+pub(crate) mod find_coordinator;

@@ -1,0 +1,3 @@
+//! What a connection begins with.
+
+pub(crate) mod api_versions;

@@ -1,0 +1,224 @@
+//! A connection's task: reads, hands produce requests over, and answers the others one at a time.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use env::Instant;
+use env::net::OwnedReadHalf;
+use tokio::io::{AsyncRead, ReadBuf};
+use wire::api::ApiKey;
+use wire::frame::LENGTH_SIZE;
+
+use super::inbox::{Inbox, first_frame, frame_bytes};
+use super::{Connection, SLOTS_MAX};
+use crate::api::data::produce;
+use crate::dispatch;
+use crate::memory_pool::Share;
+use crate::server::Broker;
+
+/// Bytes read at once; one buffer for all connections of a thread.
+const SCRATCH_BYTES: usize = 256 << 10;
+/// A frame larger than this takes its share of the memory pool.
+const SMALL_FRAME_BYTES: usize = 16 << 10;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+}
+
+/// What a connection's task has to do next.
+enum Next {
+    /// Read more.
+    Read,
+    /// Wait until fewer produce requests are under way.
+    Slots,
+    /// Wait until the commit queue has room.
+    Room,
+    /// Answer the frame of this length at the inbox's front, once all before it is answered.
+    Answer(usize),
+    /// The frame at the front is large: take its share of the memory pool first.
+    Share(usize),
+    /// The client sent what is not taken.
+    Refuse(String),
+}
+
+/// Serves a connection until it ends; what ended it is traced.
+pub(crate) async fn run(broker: Rc<Broker>, connection: Rc<Connection>, read: OwnedReadHalf) {
+    let why = Task { broker, connection: connection.clone(), read, inbox: Inbox::default(), share: None }.serve().await;
+    tracing::debug!(peer = %connection.peer, why, "connection ended");
+}
+
+struct Task {
+    broker: Rc<Broker>,
+    connection: Rc<Connection>,
+    read: OwnedReadHalf,
+    inbox: Inbox,
+    /// Of the memory pool, for the frame that the inbox begins with.
+    share: Option<Share>,
+}
+
+impl Task {
+    async fn serve(&mut self) -> String {
+        loop {
+            if let Some(why) = self.connection.closed.get() {
+                return why.to_owned();
+            }
+            match self.handle_inbox() {
+                Next::Read => match poll_fn(|cx| self.poll_read(cx)).await {
+                    Ok(true) => {}
+                    Ok(false) => return "the client closed it".to_owned(),
+                    Err(error) => return error.to_string(),
+                },
+                Next::Slots => self.wait_for_slots(SLOTS_MAX / 2).await,
+                Next::Room => self.broker.committer().room().await,
+                Next::Share(bytes) => self.take_share(bytes).await,
+                Next::Answer(length) => {
+                    self.wait_for_slots(0).await;
+                    if let Err(why) = self.answer(length).await {
+                        return why;
+                    }
+                }
+                Next::Refuse(why) => {
+                    tracing::info!(peer = %self.connection.peer, why, "connection closed");
+                    return why;
+                }
+            }
+        }
+    }
+
+    /// Reads once and handles what came; false at the stream's end. Unsent answers are written first, and while they
+    /// are not, nothing is read.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        *self.connection.task.borrow_mut() = Some(cx.waker().clone());
+        while self.connection.has_unsent() {
+            if self.connection.closed.get().is_some() {
+                return Poll::Ready(Ok(false));
+            }
+            std::task::ready!(self.poll_writable(cx))?;
+            self.connection.send(|_| {});
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buffer = ReadBuf::new(scratch);
+            std::task::ready!(Pin::new(&mut self.read).poll_read(cx, &mut buffer))?;
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Ok(false));
+            }
+            self.connection.last_active.set(Instant::now());
+            self.take_in(bytes);
+            Poll::Ready(Ok(true))
+        })
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let stream: &env::net::TcpStream = self.connection.write.as_ref();
+        stream.poll_write_ready(cx)
+    }
+
+    /// Produce requests straight from the scratch buffer; what is left goes to the inbox.
+    fn take_in(&mut self, mut bytes: &[u8]) {
+        if self.inbox.is_empty() {
+            while let Ok(Some(frame)) = first_frame(bytes, self.broker.options.frame_bytes_max)
+                && dispatch::key_of(frame) == Some(ApiKey::Produce)
+                && self.can_produce(frame.len())
+                && produce::start(&self.broker, &self.connection, frame).is_ok()
+            {
+                bytes = &bytes[LENGTH_SIZE + frame.len()..];
+            }
+        }
+        if !bytes.is_empty() {
+            self.inbox.push(bytes);
+        }
+        let began = (!self.inbox.is_empty()).then(|| self.connection.last_active.get());
+        self.connection.frame_began.set(began.and(self.connection.frame_began.get()).or(began));
+    }
+
+    fn can_produce(&self, frame_bytes: usize) -> bool {
+        self.connection.slots() < SLOTS_MAX && self.broker.committer().check_room(2 * frame_bytes).is_ok()
+    }
+
+    /// Handles whole frames from the inbox; what is to be done next.
+    fn handle_inbox(&mut self) -> Next {
+        let bytes_max = self.broker.options.frame_bytes_max;
+        loop {
+            let bytes = self.inbox.as_slice();
+            let length = match frame_bytes(bytes, bytes_max) {
+                Ok(Some(length)) => length,
+                Ok(None) => return Next::Read,
+                Err(bad) => return Next::Refuse(bad.to_string()),
+            };
+            if length > SMALL_FRAME_BYTES && self.share.is_none() {
+                return Next::Share(length);
+            }
+            let Some(frame) = bytes.get(LENGTH_SIZE..LENGTH_SIZE + length) else { return Next::Read };
+            if dispatch::key_of(frame) != Some(ApiKey::Produce) {
+                return Next::Answer(length);
+            }
+            if self.connection.slots() >= SLOTS_MAX {
+                return Next::Slots;
+            }
+            if !self.can_produce(length) {
+                return Next::Room;
+            }
+            if let Err(error) = produce::start(&self.broker, &self.connection, frame) {
+                return Next::Refuse(error.to_string());
+            }
+            self.consumed(LENGTH_SIZE + length);
+        }
+    }
+
+    fn consumed(&mut self, count: usize) {
+        self.inbox.consume(count);
+        self.frame_handled();
+    }
+
+    fn frame_handled(&mut self) {
+        self.share = None;
+        let began = (!self.inbox.is_empty()).then(|| self.connection.last_active.get());
+        self.connection.frame_began.set(began);
+        // Parts that were refused are answered at once.
+        self.connection.send_ready();
+    }
+
+    async fn take_share(&mut self, bytes: usize) {
+        loop {
+            let given_back = self.broker.memory.given_back();
+            self.share = self.broker.memory.take(bytes);
+            if self.share.is_some() {
+                return;
+            }
+            given_back.await;
+        }
+    }
+
+    /// Waits until at most `count` produce requests are under way, or the connection is closed.
+    async fn wait_for_slots(&self, count: usize) {
+        let connection = &self.connection;
+        poll_fn(|cx| {
+            if connection.slots() <= count || connection.closed.get().is_some() {
+                return Poll::Ready(());
+            }
+            connection.slots_awaited.set(Some(count));
+            *connection.task.borrow_mut() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        connection.slots_awaited.set(None);
+    }
+
+    /// Answers the first frame of the inbox, which is no produce request.
+    async fn answer(&mut self, length: usize) -> Result<(), String> {
+        let frame = self.inbox.take_frame(length);
+        self.connection.frame_began.set(None);
+        let mut out = Vec::new();
+        dispatch::answer(&self.broker, &self.connection, &frame, &mut out).await?;
+        drop(frame);
+        self.connection.last_active.set(Instant::now());
+        self.connection.send(|unsent| if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) });
+        self.frame_handled();
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! Which handler answers which API, and in which versions.
+//!
+//! `SERVED` is what ApiVersions lists: an API stands there once a handler answers it.
+
+use std::rc::Rc;
+
+use wire::api::ApiKey;
+use wire::frame::{self, RequestFrame};
+use wire::primitive::{Message, Request, Writer};
+
+use crate::api::{admin, cluster, data, group, session, txn};
+use crate::connection::Connection;
+use crate::server::Broker;
+
+/// The APIs that are served, in every stable version that Kafka has of them.
+pub(crate) const SERVED: &[ApiKey] = &[
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::Metadata,
+    ApiKey::FindCoordinator,
+    ApiKey::ApiVersions,
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::InitProducerId,
+];
+
+/// Who asks, and with what.
+pub(crate) struct Caller<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) version: i16,
+    pub(crate) client_id: Option<&'a str>,
+}
+
+/// The API that a frame is for, if it is one.
+pub(crate) fn key_of(frame: &[u8]) -> Option<ApiKey> {
+    ApiKey::try_from(i16::from_be_bytes(*frame.first_chunk()?)).ok()
+}
+
+/// Answers any request but Produce: appends a whole frame to `out`.
+///
+/// # Errors
+/// Why the connection is closed: Kafka closes it too when a request can't be read or is not served.
+pub(crate) async fn answer(
+    broker: &Rc<Broker>,
+    connection: &Connection,
+    frame: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    let request = frame::read_request(frame).map_err(|error| error.to_string())?;
+    let (key, version) = (request.key, request.version);
+    if key == ApiKey::ApiVersions && !key.versions().contains(&version) {
+        session::api_versions::refuse_version(request.correlation_id, out);
+        return Ok(());
+    }
+    if !SERVED.contains(&key) || !key.versions().contains(&version) {
+        return Err(format!("{} version {version} is not served", key.name()));
+    }
+    let caller = Caller { connection, version, client_id: request.client_id };
+    match key {
+        ApiKey::ApiVersions => reply(request, out, async |r| session::api_versions::handle(broker, &caller, &r)).await,
+        ApiKey::Metadata => reply(request, out, async |r| cluster::metadata::handle(broker, &caller, r).await).await,
+        ApiKey::CreateTopics => reply(request, out, async |r| admin::create_topics::handle(broker, &caller, r).await).await,
+        ApiKey::DeleteTopics => reply(request, out, async |r| admin::delete_topics::handle(broker, &caller, r).await).await,
+        ApiKey::Fetch => reply(request, out, async |r| data::fetch::handle(broker, &caller, r).await).await,
+        ApiKey::ListOffsets => reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await,
+        ApiKey::FindCoordinator => reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r)).await,
+        ApiKey::InitProducerId => reply(request, out, async |r| txn::init_producer_id::handle(broker, &caller, r).await).await,
+        _ => Err(format!("{} has no handler", key.name())),
+    }
+}
+
+/// Decodes the body as `R`, has it handled and appends the answer's frame.
+async fn reply<'a, R: Request<'a>>(
+    mut request: RequestFrame<'a>,
+    out: &mut Vec<u8>,
+    handle: impl AsyncFnOnce(R) -> R::Response<'a>,
+) -> Result<(), String> {
+    let version = request.version;
+    // Bytes behind the body are left alone, as in Kafka.
+    let decoded = R::decode(&mut request.body, version).map_err(|error| format!("{}: {error}", R::KEY.name()))?;
+    let response = handle(decoded).await;
+    let unfinished = frame::start_response(out, R::KEY, version, request.correlation_id);
+    response.encode(&mut Writer::new(out), version);
+    unfinished.finish(out, &[]).map_err(|error| error.to_string())
+}
+

@@ -1,0 +1,74 @@
+//! What a commit released: outcomes into their connections' slots, then one write per connection.
+//!
+//! The pump only ever tries to write. A socket that takes less wakes its own connection's task, which waits for it and
+//! reads nothing meanwhile; the pump waits for nobody.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use cluster::commit::{CommitListener, Committed};
+use tokio::sync::Notify;
+use wire::error::ErrorCode;
+
+use crate::connection::Connection;
+use crate::connection::replies::{PartAnswer, SlotNumber};
+use crate::error_map;
+
+/// Who waits for a record batch's outcome.
+pub(crate) enum Waiter {
+    /// A part of an answer.
+    Part { connection: Rc<Connection>, slot: SlotNumber, part: usize },
+    /// Nobody (acks=0); on an error the connection is closed, as Kafka does.
+    Nobody { connection: Rc<Connection> },
+}
+
+/// See the module's head.
+#[derive(Default)]
+pub(crate) struct Pump {
+    ready: RefCell<Vec<Rc<Connection>>>,
+    work: Notify,
+}
+
+impl CommitListener<Waiter> for Pump {
+    fn committed(&self, waiter: Waiter, outcome: Committed) {
+        let answer = match outcome {
+            Ok(Ok(appended)) => PartAnswer {
+                error: ErrorCode::NONE,
+                message: None,
+                base_offset: appended.base_offset,
+                log_append_time: appended.log_append_time,
+                log_start_offset: appended.log_start_offset,
+            },
+            Ok(Err(refused)) => PartAnswer::error(error_map::refused(&refused), None),
+            Err(error) => PartAnswer::error(error_map::propose(&error), None),
+        };
+        match waiter {
+            Waiter::Part { connection, slot, part } => {
+                if connection.fill(slot, part, answer) {
+                    self.ready.borrow_mut().push(connection);
+                }
+            }
+            Waiter::Nobody { connection } => {
+                if answer.error != ErrorCode::NONE {
+                    connection.close("a produce with acks=0 failed");
+                }
+            }
+        }
+    }
+
+    fn entry_done(&self) {
+        self.work.notify_one();
+    }
+}
+
+impl Pump {
+    /// Writes answers, for ever; a local task of the I/O thread.
+    pub(crate) async fn run(self: Rc<Self>) {
+        let mut ready = Vec::new();
+        loop {
+            self.work.notified().await;
+            std::mem::swap(&mut ready, &mut self.ready.borrow_mut());
+            ready.drain(..).for_each(|connection: Rc<Connection>| connection.send_ready());
+        }
+    }
+}

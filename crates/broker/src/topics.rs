@@ -1,0 +1,97 @@
+//! Topics by name and by id with their configs read: one look-up per request and no parsing.
+//!
+//! A cache over the metadata image, emptied whenever the image changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cluster::metadata::{Image, Topic};
+use cluster::partitions::{Partition, Partitions};
+use rustc_hash::FxBuildHasher;
+use storage::id::{PartitionId, TopicId};
+
+use crate::api::admin::topic_config::TopicConfig;
+
+/// A topic as requests use it.
+pub(crate) struct TopicHandle {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) config: TopicConfig,
+    /// Filled as they are asked for.
+    partitions: RefCell<Vec<Option<Rc<Partition>>>>,
+}
+
+impl TopicHandle {
+    fn new(topic: &Arc<Topic>, defaults: &TopicConfig) -> Rc<Self> {
+        let config = defaults.overridden_by(&topic.configs);
+        let partitions = RefCell::new(vec![None; topic.shards.len()]);
+        Rc::new(Self { topic: topic.clone(), config, partitions })
+    }
+
+    /// One of its partitions; `None` when there is no such number, or it is just being created.
+    pub(crate) fn partition(&self, number: i32, of_node: &Partitions) -> Option<Rc<Partition>> {
+        let mut partitions = self.partitions.borrow_mut();
+        let place = partitions.get_mut(usize::try_from(number).ok()?)?;
+        if place.is_none() {
+            *place = of_node.find(&self.partition_id(number));
+        }
+        place.clone()
+    }
+
+    pub(crate) fn partition_id(&self, number: i32) -> PartitionId {
+        PartitionId { topic_id: self.topic.id, partition: number }
+    }
+}
+
+/// See the module's head.
+#[derive(Default)]
+pub(crate) struct Topics {
+    version: Cell<u64>,
+    by_name: RefCell<HashMap<Box<str>, Rc<TopicHandle>, FxBuildHasher>>,
+    by_id: RefCell<HashMap<TopicId, Rc<TopicHandle>, FxBuildHasher>>,
+    defaults: TopicConfig,
+}
+
+impl Topics {
+    pub(crate) fn new(defaults: TopicConfig) -> Self {
+        Self { defaults, ..Self::default() }
+    }
+
+    /// What a topic without configs of its own has.
+    pub(crate) fn defaults(&self) -> &TopicConfig {
+        &self.defaults
+    }
+
+    /// The topic called `name` in an image of `version`.
+    pub(crate) fn by_name(&self, version: u64, image: &Image, name: &str) -> Option<Rc<TopicHandle>> {
+        self.refresh(version);
+        if let Some(topic) = self.by_name.borrow().get(name) {
+            return Some(topic.clone());
+        }
+        image.topic(name).map(|topic| self.remember(topic))
+    }
+
+    /// The topic with this id in an image of `version`.
+    pub(crate) fn by_id(&self, version: u64, image: &Image, id: TopicId) -> Option<Rc<TopicHandle>> {
+        self.refresh(version);
+        if let Some(topic) = self.by_id.borrow().get(&id) {
+            return Some(topic.clone());
+        }
+        image.topic_by_id(id).map(|topic| self.remember(topic))
+    }
+
+    fn refresh(&self, version: u64) {
+        if self.version.replace(version) != version {
+            self.by_name.borrow_mut().clear();
+            self.by_id.borrow_mut().clear();
+        }
+    }
+
+    fn remember(&self, topic: &Arc<Topic>) -> Rc<TopicHandle> {
+        let handle = TopicHandle::new(topic, &self.defaults);
+        self.by_name.borrow_mut().insert((&*topic.name).into(), handle.clone());
+        self.by_id.borrow_mut().insert(topic.id, handle.clone());
+        handle
+    }
+}

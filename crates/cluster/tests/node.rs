@@ -1,0 +1,219 @@
+//! What a node of one broker keeps over a restart, on the real disk.
+#![allow(clippy::disallowed_methods, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cluster::commit::{CommitListener, Committed, NewItem, Rewrite};
+use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
+use cluster::shard::outcome::{Appended, Refused};
+use env::disk::RealDisk;
+use storage::id::PartitionId;
+use tokio::sync::oneshot;
+use wire::record::{Builder, Compression};
+
+/// Hands each outcome to whoever waits for it.
+#[derive(Default)]
+struct Outcomes(RefCell<usize>);
+
+type Waiter = oneshot::Sender<Committed>;
+
+impl CommitListener<Waiter> for Outcomes {
+    fn committed(&self, waiter: Waiter, outcome: Committed) {
+        *self.0.borrow_mut() += 1;
+        let _ = waiter.send(outcome);
+    }
+
+    fn entry_done(&self) {}
+}
+
+/// A directory of this test's own, gone when the test is over.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("takhin-cluster-{test}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn open(dir: &Path) -> Rc<Node<Waiter>> {
+    let options = NodeOptions {
+        cluster_id: "a-cluster".into(),
+        broker_id: 1,
+        segment_bytes: 1 << 20,
+        tail_bytes_max: 64 << 20,
+        queued_bytes_max: 16 << 20,
+        wal_bytes_max: 256 << 20,
+    };
+    Node::open(Arc::new(RealDisk), dir, options, Rc::new(Outcomes::default())).await.unwrap()
+}
+
+fn topic(name: &str, partitions: u32) -> NewTopic {
+    NewTopic { name: name.into(), partitions, configs: BTreeMap::from([("retention.ms".into(), "1".into())]) }
+}
+
+fn partition_of(node: &Node<Waiter>, topic: &str, partition: i32) -> PartitionId {
+    PartitionId { topic_id: node.image().topic(topic).unwrap().id, partition }
+}
+
+/// A batch of one record, of producer `id` at `sequence` when there is one.
+fn batch(value: &[u8], producer: Option<(i64, i16, i32)>) -> Vec<u8> {
+    let mut builder = Builder::new(Compression::NONE);
+    if let Some((id, epoch, sequence)) = producer {
+        builder = builder.producer(id, epoch, sequence);
+    }
+    builder.append(1000, None, Some(value), &[]).unwrap();
+    builder.finish().unwrap()
+}
+
+async fn produce(node: &Node<Waiter>, partition: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
+    let (tell, told) = oneshot::channel();
+    let shard = node.partitions().find(&partition).expect("the partition is led here").reader.shard();
+    let rewrite = Rewrite::CreateTime(1000);
+    node.committer().add(
+        shard,
+        NewItem { partition, offset_delta_of_max_timestamp: 0, bytes: batch, rewrite },
+        tell,
+    );
+    told.await.unwrap().expect("the shard runs")
+}
+
+fn read_all(node: &Node<Waiter>, partition: PartitionId) -> Vec<u8> {
+    let reader = node.partitions().find(&partition).unwrap().reader.clone();
+    let (mut out, mut offset) = (Vec::new(), reader.offsets().log_start);
+    while offset < reader.offsets().high_watermark {
+        for slice in reader.read(offset, 1 << 20).unwrap().slices {
+            let at = out.len();
+            slice.copy_into(&mut out).unwrap();
+            for batch in wire::record::batches(&out[at..]) {
+                offset = wire::record::BatchHeader::parse(batch.unwrap()).unwrap().last_offset() + 1;
+            }
+        }
+    }
+    out
+}
+
+fn run(test: impl Future<Output = ()>) {
+    env::task::block_on_io_thread(test).unwrap();
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_restart_with_and_without_a_checkpoint() {
+    // The first restart replays the WAL alone (the node is dropped), the second reads a checkpoint (it was stopped).
+    let dir = Directory::new("restart");
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        run(async {
+            let node = open(&dir.0).await;
+            if round == 0 {
+                node.create_topic(topic("t", 2)).await.unwrap();
+            }
+            let partition = partition_of(&node, "t", 1);
+            assert_eq!(read_all(&node, partition), expected, "round {round}");
+            for n in 0..20 {
+                let appended = produce(&node, partition, &batch(&[round, n], None)).await.unwrap();
+                assert_eq!(appended.base_offset, i64::from(round) * 20 + i64::from(n));
+            }
+            expected = read_all(&node, partition);
+            assert_eq!(node.image().topic("t").unwrap().configs.len(), 1);
+            if round == 1 {
+                node.stop().await;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_duplicate_gets_the_originals_offset_also_after_a_restart() {
+    let dir = Directory::new("duplicate");
+    run(async {
+        let node = open(&dir.0).await;
+        node.create_topic(topic("t", 1)).await.unwrap();
+        let partition = partition_of(&node, "t", 0);
+        produce(&node, partition, &batch(b"other", None)).await.unwrap();
+        // Both in one group: the second must not be decided on the state before the first.
+        let (first, twice) = (batch(b"a", Some((7, 0, 0))), batch(b"a", Some((7, 0, 0))));
+        let (first, twice) =
+            tokio::join!(produce(&node, partition, &first), produce(&node, partition, &twice));
+        assert_eq!((first.unwrap().base_offset, twice.unwrap().base_offset), (1, 1));
+    });
+    run(async {
+        let node = open(&dir.0).await;
+        let partition = partition_of(&node, "t", 0);
+        let again = produce(&node, partition, &batch(b"a", Some((7, 0, 0)))).await.unwrap();
+        assert_eq!(again.base_offset, 1);
+        let gap = produce(&node, partition, &batch(b"c", Some((7, 0, 2)))).await;
+        assert_eq!(gap, Err(Refused::OutOfOrder { expected: 1 }));
+        assert_eq!(produce(&node, partition, &batch(b"b", Some((7, 0, 1)))).await.unwrap().base_offset, 2);
+        produce(&node, partition, &batch(b"d", Some((7, 1, 0)))).await.unwrap();
+        let fenced = produce(&node, partition, &batch(b"e", Some((7, 0, 2)))).await;
+        assert_eq!(fenced, Err(Refused::Fenced { epoch: 1 }));
+    });
+}
+
+#[test]
+fn a_topic_made_again_begins_empty_and_the_deleted_one_refuses_records() {
+    let dir = Directory::new("again");
+    run(async {
+        let node = open(&dir.0).await;
+        node.create_topic(topic("t", 1)).await.unwrap();
+        let old = partition_of(&node, "t", 0);
+        produce(&node, old, &batch(b"old", None)).await.unwrap();
+        let shard = node.partitions().find(&old).unwrap().reader.shard();
+        node.delete_topic(old.topic_id).await.unwrap();
+        let (tell, told) = oneshot::channel();
+        let (late, rewrite) = (batch(b"late", None), Rewrite::CreateTime(1000));
+        let item = NewItem { partition: old, offset_delta_of_max_timestamp: 0, bytes: &late, rewrite };
+        node.committer().add(shard, item, tell);
+        assert_eq!(told.await.unwrap(), Ok(Err(Refused::UnknownPartition)));
+        node.create_topic(topic("t", 1)).await.unwrap();
+    });
+    run(async {
+        let node = open(&dir.0).await;
+        let partition = partition_of(&node, "t", 0);
+        assert!(read_all(&node, partition).is_empty());
+        assert_eq!(node.partitions().ids().len(), 1);
+    });
+}
+
+#[test]
+fn names_are_taken_once_and_producer_ids_are_never_given_twice() {
+    let dir = Directory::new("names");
+    let mut ids = Vec::new();
+    for round in 0..2 {
+        run(async {
+            let node = open(&dir.0).await;
+            if round == 0 {
+                // Proposed one behind the other: the log's order decides.
+                let (a, b) = tokio::join!(node.create_topic(topic("t", 1)), node.create_topic(topic("t", 3)));
+                assert!(a.is_ok() && matches!(b, Err(CreateTopicError::Exists(_))));
+            }
+            let collides = node.create_topic(topic("a.b", 1)).await.is_ok() == (round == 0);
+            assert!(
+                collides
+                    && matches!(
+                        node.create_topic(topic("a_b", 1)).await,
+                        Err(CreateTopicError::Collides { .. })
+                    )
+            );
+            for _ in 0..1500 {
+                ids.push(node.next_producer_id().await.unwrap());
+            }
+        });
+    }
+    let given = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), given);
+}
