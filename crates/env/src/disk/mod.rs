@@ -66,6 +66,23 @@ pub trait Disk: Send + Sync {
     /// When a directory can't be created or synced.
     fn create_dir_all(&self, dir: &Path) -> Result<(), DiskError>;
 
+    /// Creates `dir` in a directory that is there; durable after [`Disk::sync_dir`] of that, if not before. A directory that
+    /// is there already is fine.
+    ///
+    /// # Errors
+    /// When the directory can't be created.
+    fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        self.create_dir_all(dir)
+    }
+
+    /// Removes an empty directory, where the disk has directories that are more than their files' names.
+    ///
+    /// # Errors
+    /// When it is not empty, not there, or can't be removed.
+    fn remove_dir(&self, _dir: &Path) -> Result<(), DiskError> {
+        Ok(())
+    }
+
     /// Removes a file's name; its bytes go with the last open handle. Durable after [`Disk::sync_dir`].
     ///
     /// # Errors
@@ -83,6 +100,21 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// When the sync fails: which of the names are durable is then unknown.
     fn sync_dir(&self, dir: &Path) -> Result<(), DiskError>;
+
+    /// Makes all files and names below `dir` durable, and perhaps others: one call for many files (`syncfs`).
+    ///
+    /// # Errors
+    /// When any sync fails: what the disk holds is then unknown, and a later success means nothing.
+    fn sync_below(&self, dir: &Path) -> Result<(), DiskError> {
+        for name in self.list(dir)? {
+            let path = dir.join(name);
+            match self.open(&path, Access::Write, Caching::Cached) {
+                Ok(file) => file.sync()?,
+                Err(_) => self.sync_below(&path)?,
+            }
+        }
+        self.sync_dir(dir)
+    }
 }
 
 /// An open file. Handles may be shared by threads; overlapping writes at once are the caller's mistake.

@@ -92,6 +92,17 @@ impl Disk for RealDisk {
         }
     }
 
+    fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        match rustix::fs::mkdir(dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(DiskError::new(Operation::CreateDir, dir, errno)),
+        }
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        rustix::fs::rmdir(dir).map_err(|errno| DiskError::new(Operation::Remove, dir, errno))
+    }
+
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         rustix::fs::unlink(path).map_err(|errno| DiskError::new(Operation::Remove, path, errno))
     }
@@ -104,6 +115,14 @@ impl Disk for RealDisk {
         open_dir(dir)
             .and_then(rustix::fs::fsync)
             .map_err(|errno| DiskError::new(Operation::SyncDir, dir, errno))
+    }
+
+    fn sync_below(&self, dir: &Path) -> Result<(), DiskError> {
+        // A write-back that failed before this descriptor was opened is reported all the same, as nobody has seen it: only
+        // descriptors of syncfs look at the file system's errors.
+        open_dir(dir)
+            .and_then(rustix::fs::syncfs)
+            .map_err(|errno| DiskError::new(Operation::Sync, dir, errno))
     }
 }
 

@@ -1,10 +1,13 @@
 //! Reading one file frame by frame, and telling a torn tail from damage.
+//!
+//! Reads go past the page cache: after a failed sync the cache may show bytes that the disk never got, and a process that is
+//! started again without the machine would take them for stored.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use env::disk::{Access, BLOCK_BYTES, Caching, Disk, DiskError, DiskFile};
+use env::disk::{Access, AlignedBuffer, BLOCK_BYTES, Caching, Disk, DiskError, DiskFile};
 
 use super::files::Generation;
 use super::frame::{FileHeader, HEADER_BYTES, Header, Kind, checksum, next_position};
@@ -26,7 +29,7 @@ pub(super) struct Scanner<'a> {
     file: Arc<dyn DiskFile>,
     generation: Generation,
     bytes: u64,
-    window: Vec<u8>,
+    window: AlignedBuffer,
     window_begin: u64,
     options: &'a WalOptions,
     /// Where the next frame begins.
@@ -36,13 +39,13 @@ pub(super) struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     pub(super) fn open(
         disk: &dyn Disk,
-        path: &PathBuf,
+        path: &Path,
         generation: Generation,
         options: &'a WalOptions,
     ) -> Result<Self, DiskError> {
-        let file = disk.open(path, Access::Read, Caching::Cached)?;
+        let file = disk.open(path, Access::Read, Caching::Direct)?;
         let bytes = file.size()?;
-        let (window, window_begin) = (Vec::new(), 0);
+        let (window, window_begin) = (AlignedBuffer::new(), 0);
         Ok(Self { file, generation, bytes, window, window_begin, options, position: 0 })
     }
 
@@ -119,15 +122,16 @@ impl<'a> Scanner<'a> {
         let inside = position >= self.window_begin
             && position + count as u64 <= self.window_begin + self.window.len() as u64;
         if !inside {
-            self.window.resize(count.max(WINDOW_BYTES), 0);
-            let filled = self.file.read_at(&mut self.window, position)?;
-            self.window.truncate(filled);
-            self.window_begin = position;
-            if filled < count {
+            self.window_begin = position - position % BLOCK_BYTES as u64;
+            let needed = count + BLOCK_BYTES;
+            self.window.resize(needed.max(WINDOW_BYTES).next_multiple_of(BLOCK_BYTES));
+            let filled = self.file.read_at(self.window.as_mut_slice(), self.window_begin)?;
+            self.window.resize(filled);
+            if position + count as u64 > self.window_begin + filled as u64 {
                 return Ok(None);
             }
         }
         let begin = usize::try_from(position - self.window_begin).expect("inside the window");
-        Ok(Some(&self.window[begin..begin + count]))
+        Ok(Some(&self.window.as_slice()[begin..begin + count]))
     }
 }
