@@ -1,0 +1,144 @@
+//! A file's bytes: what is durable, what readers see, and what lies between.
+
+use std::collections::BTreeSet;
+
+use crate::dice::Dice;
+
+/// What a disk writes whole, or so one hopes.
+pub(super) const SECTOR: usize = 512;
+/// What a file system writes whole, or so one hopes.
+pub(super) const BLOCK: usize = 4096;
+
+/// A file's bytes.
+#[derive(Clone, Default)]
+pub(super) struct Inode {
+    /// As on the medium.
+    durable: Vec<u8>,
+    /// As in the page cache.
+    pub(super) current: Vec<u8>,
+    /// Sectors of `current` that may still get to the medium. Others that differ never will: their sync failed.
+    dirty: BTreeSet<usize>,
+    /// The block that was being written when everything stopped.
+    in_flight: Option<usize>,
+}
+
+impl Inode {
+    /// What a reader gets who asks the disk, not the cache: unwritten sectors are written first, lost ones are not seen.
+    pub(super) fn read_direct(&self) -> Vec<u8> {
+        let mut bytes = self.durable.clone();
+        bytes.resize(self.current.len(), 0);
+        for sector in &self.dirty {
+            copy_sector(&self.current, &mut bytes, *sector);
+        }
+        bytes
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], position: usize) {
+        let end = position + bytes.len();
+        if self.current.len() < end {
+            self.current.resize(end, 0);
+        }
+        self.current[position..end].copy_from_slice(bytes);
+        self.dirty.extend(position / SECTOR..end.div_ceil(SECTOR));
+    }
+
+    /// Part of a write, because everything stopped or failed meanwhile.
+    pub(super) fn write_interrupted(&mut self, bytes: &[u8], position: usize, dice: &mut Dice) {
+        let reached = dice.index(bytes.len() / SECTOR + 1) * SECTOR;
+        self.write(&bytes[..reached.min(bytes.len())], position);
+        self.in_flight = Some((position + reached.min(bytes.len() - 1)) / BLOCK);
+    }
+
+    pub(super) fn set_len(&mut self, len: usize) {
+        self.current.resize(len, 0);
+        self.dirty.retain(|sector| sector * SECTOR < len);
+    }
+
+    pub(super) fn sync(&mut self) {
+        self.durable.resize(self.current.len(), 0);
+        for sector in std::mem::take(&mut self.dirty) {
+            copy_sector(&self.current, &mut self.durable, sector);
+        }
+    }
+
+    /// Makes one range durable, and the length.
+    pub(super) fn sync_range(&mut self, position: usize, len: usize) {
+        self.durable.resize(self.current.len(), 0);
+        for sector in position / SECTOR..(position + len).div_ceil(SECTOR) {
+            copy_sector(&self.current, &mut self.durable, sector);
+            self.dirty.remove(&sector);
+        }
+    }
+
+    /// Some of it gets there; the rest is forgotten, though the cache shows it.
+    pub(super) fn sync_failed(&mut self, dice: &mut Dice) {
+        if dice.chance(50) {
+            self.durable.resize(self.current.len(), 0);
+        }
+        for sector in std::mem::take(&mut self.dirty) {
+            if dice.chance(50) && sector * SECTOR < self.durable.len() {
+                copy_sector(&self.current, &mut self.durable, sector);
+            }
+        }
+    }
+
+    pub(super) fn forget_flight(&mut self) {
+        self.in_flight = None;
+    }
+
+    /// Decides about every sector that was not synced.
+    pub(super) fn lose_power(&mut self, dice: &mut Dice) {
+        let grown = self.current.len() > self.durable.len();
+        if grown && (dice.chance(50) || !self.dirty.is_empty() && dice.chance(80)) {
+            self.durable.resize(self.current.len(), 0);
+        }
+        let way = dice.below(5);
+        let (pivot, keep_low) = (dice.index(self.current.len() / SECTOR + 1), dice.chance(70));
+        let mut block_kept = (usize::MAX, false);
+        for sector in std::mem::take(&mut self.dirty) {
+            let kept = match way {
+                0 => false,
+                1 => true,
+                2 => dice.chance(50),
+                3 => {
+                    let block = sector * SECTOR / BLOCK;
+                    if block_kept.0 != block {
+                        block_kept = (block, dice.chance(50));
+                    }
+                    block_kept.1
+                }
+                _ => (sector < pivot) == keep_low,
+            };
+            if kept && sector * SECTOR < self.durable.len() {
+                copy_sector(&self.current, &mut self.durable, sector);
+            }
+        }
+        if let Some(block) = self.in_flight.take()
+            && dice.chance(30)
+        {
+            let (begin, end) = (block * BLOCK, (block * BLOCK + BLOCK).min(self.durable.len()));
+            if begin < end {
+                let garbage = dice.bytes(end - begin);
+                self.durable[begin..end].copy_from_slice(&garbage);
+            }
+        }
+        self.current = self.durable.clone();
+    }
+
+    /// Changes bytes that had been stored.
+    pub(super) fn rot(&mut self, position: usize, bytes: &[u8]) {
+        for stored in [&mut self.durable, &mut self.current] {
+            let end = (position + bytes.len()).min(stored.len());
+            if position < end {
+                stored[position..end].copy_from_slice(&bytes[..end - position]);
+            }
+        }
+    }
+}
+
+fn copy_sector(from: &[u8], to: &mut [u8], sector: usize) {
+    let (begin, end) = (sector * SECTOR, (sector * SECTOR + SECTOR).min(from.len()).min(to.len()));
+    if begin < end {
+        to[begin..end].copy_from_slice(&from[begin..end]);
+    }
+}

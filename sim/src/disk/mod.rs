@@ -1,0 +1,324 @@
+//! A disk in memory that keeps only what it promised.
+//!
+//! What was written but not synced may be lost, kept or torn (at sectors of 512 bytes or blocks of 4 KiB), in any order;
+//! a block that is being written when the power goes may become garbage. Names that were not synced may be missing, or
+//! old ones still be there. A failed sync leaves bytes that can be read through the page cache and never reach the disk. Space
+//! may run out. Any operation may be the last.
+
+mod file;
+mod inode;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use env::disk::{Access, Caching, Disk, DiskError, DiskFile, Operation};
+
+use crate::dice::Dice;
+use file::SimFile;
+use inode::Inode;
+
+/// The simulated disk; clones are the same disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    state: Arc<Mutex<State>>,
+}
+
+/// What goes wrong, and when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The operation during which everything stops, counted from [`SimDisk::begin_life`].
+    pub stop_at: Option<u64>,
+    /// The operation that fails with an I/O error.
+    pub fail_at: Option<u64>,
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The process dies, the machine goes on: everything written can be read, nothing more is durable than before.
+    Kill,
+    /// The power goes.
+    PowerLoss,
+}
+
+#[derive(Clone)]
+struct State {
+    dice: Dice,
+    faults: Faults,
+    operations: u64,
+    stopped: bool,
+    inodes: Vec<Inode>,
+    names: BTreeMap<PathBuf, usize>,
+    names_durable: BTreeMap<PathBuf, usize>,
+    names_pending: Vec<NameChange>,
+    space_bytes: u64,
+    last_write: Option<(PathBuf, u64)>,
+}
+
+#[derive(Clone)]
+enum NameChange {
+    Set(PathBuf, usize),
+    Remove(PathBuf),
+    Rename(PathBuf, PathBuf),
+}
+
+/// What is to become of an operation.
+enum Fate {
+    Done,
+    /// It fails, and how much of it happened is up to the dice.
+    Failed,
+    /// It is interrupted, and nothing happens any more.
+    Stopped,
+}
+
+impl SimDisk {
+    /// An empty disk with room for `space_bytes`.
+    #[must_use]
+    pub fn new(seed: u64, space_bytes: u64) -> Self {
+        let state = State {
+            dice: Dice::new(seed),
+            faults: Faults::default(),
+            operations: 0,
+            stopped: false,
+            inodes: Vec::new(),
+            names: BTreeMap::new(),
+            names_durable: BTreeMap::new(),
+            names_pending: Vec::new(),
+            space_bytes,
+            last_write: None,
+        };
+        Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Another disk with the same bytes and the same future.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self { state: Arc::new(Mutex::new(self.lock().clone())) }
+    }
+
+    /// Counts operations from here, with these faults.
+    pub fn begin_life(&self, faults: Faults) {
+        let mut state = self.lock();
+        (state.faults, state.operations, state.stopped) = (faults, 0, false);
+    }
+
+    /// Ends a life: what is left is what the next one finds. Handles from before must not be used any more.
+    pub fn end_life(&self, end: End) {
+        let state = &mut *self.lock();
+        state.stopped = false;
+        state.faults = Faults::default();
+        if end == End::Kill {
+            // What the dead process was writing, the machine finishes or not: the sectors are dirty, none is half written.
+            state.inodes.iter_mut().for_each(Inode::forget_flight);
+            return;
+        }
+        for inode in &mut state.inodes {
+            inode.lose_power(&mut state.dice);
+        }
+        state.lose_names();
+    }
+
+    /// Changing operations since the life began.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.lock().operations
+    }
+
+    /// True once the operation came at which everything stops.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        self.lock().stopped
+    }
+
+    /// Sets how many bytes all files together may take.
+    pub fn set_space(&self, space_bytes: u64) {
+        self.lock().space_bytes = space_bytes;
+    }
+
+    /// Bytes that the files take.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock().used()
+    }
+
+    /// File and position of the last durable write.
+    #[must_use]
+    pub fn last_write(&self) -> Option<(PathBuf, u64)> {
+        self.lock().last_write.clone()
+    }
+
+    /// The files and their bytes as a reader sees them.
+    #[must_use]
+    pub fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let state = self.lock();
+        state.names.iter().map(|(path, at)| (path.clone(), state.inodes[*at].current.clone())).collect()
+    }
+
+    /// Changes stored bytes behind everybody's back.
+    pub fn overwrite(&self, path: &Path, position: usize, bytes: &[u8]) {
+        let state = &mut *self.lock();
+        if let Some(at) = state.names.get(path) {
+            state.inodes[*at].rot(position, bytes);
+        }
+    }
+
+    /// Loses a file behind everybody's back.
+    pub fn lose_file(&self, path: &Path) {
+        let state = &mut *self.lock();
+        state.names.remove(path);
+        state.names_durable.remove(path);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no simulation panics under the lock")
+    }
+}
+
+impl State {
+    /// Counts a changing operation and decides what becomes of it.
+    fn operate(&mut self) -> Fate {
+        self.operations += 1;
+        if self.stopped || self.faults.stop_at.is_some_and(|at| self.operations >= at) {
+            self.stopped = true;
+            return Fate::Stopped;
+        }
+        if self.faults.fail_at == Some(self.operations) { Fate::Failed } else { Fate::Done }
+    }
+
+    fn used(&self) -> u64 {
+        self.names.values().map(|at| self.inodes[*at].current.len() as u64).sum()
+    }
+
+    /// Names as a power loss leaves them: changes since the last sync of the directory up to some point, or any of them.
+    fn lose_names(&mut self) {
+        let count = self.dice.index(self.names_pending.len() + 1);
+        let in_order = self.dice.chance(50);
+        for (at, change) in std::mem::take(&mut self.names_pending).into_iter().enumerate() {
+            let kept = if in_order { at < count } else { self.dice.chance(50) };
+            if kept {
+                apply(&mut self.names_durable, &change);
+            }
+        }
+        self.names = self.names_durable.clone();
+    }
+
+    fn change_name(&mut self, change: NameChange) {
+        apply(&mut self.names, &change);
+        self.names_pending.push(change);
+    }
+
+    fn sync_names(&mut self) {
+        self.names_pending.clear();
+        self.names_durable = self.names.clone();
+    }
+}
+
+fn apply(names: &mut BTreeMap<PathBuf, usize>, change: &NameChange) {
+    match change {
+        NameChange::Set(path, inode) => {
+            names.insert(path.clone(), *inode);
+        }
+        NameChange::Remove(path) => {
+            names.remove(path);
+        }
+        NameChange::Rename(from, to) => {
+            if let Some(inode) = names.remove(from) {
+                names.insert(to.clone(), inode);
+            }
+        }
+    }
+}
+
+fn error(operation: Operation, path: &Path, kind: io::ErrorKind) -> DiskError {
+    DiskError::new(operation, path, io::Error::new(kind, format!("simulated: {kind}")))
+}
+
+impl Disk for SimDisk {
+    fn open(&self, path: &Path, access: Access, caching: Caching) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let state = &mut *self.lock();
+        let fail = |kind| Err(error(Operation::Open, path, kind));
+        let inode = match (access, state.names.get(path)) {
+            _ if state.stopped => return fail(io::ErrorKind::Other),
+            (Access::CreateNew, Some(_)) => return fail(io::ErrorKind::AlreadyExists),
+            (Access::Read | Access::Write, None) => return fail(io::ErrorKind::NotFound),
+            (Access::Read | Access::Write, Some(inode)) => *inode,
+            (Access::CreateNew, None) => {
+                let fate = state.operate();
+                let happens = matches!(fate, Fate::Done) || state.dice.chance(50);
+                if happens {
+                    state.inodes.push(Inode::default());
+                    let change = NameChange::Set(path.to_owned(), state.inodes.len() - 1);
+                    state.change_name(change);
+                }
+                if !matches!(fate, Fate::Done) {
+                    return fail(io::ErrorKind::Other);
+                }
+                state.inodes.len() - 1
+            }
+        };
+        Ok(Arc::new(SimFile { disk: self.clone(), inode, path: path.to_owned(), caching }))
+    }
+
+    fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError> {
+        let state = self.lock();
+        if state.stopped {
+            return Err(error(Operation::List, dir, io::ErrorKind::Other));
+        }
+        let inside = state.names.keys().filter(|path| path.parent() == Some(dir));
+        Ok(inside.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
+    }
+
+    fn create_dir_all(&self, _dir: &Path) -> Result<(), DiskError> {
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> Result<(), DiskError> {
+        let state = &mut *self.lock();
+        if !state.names.contains_key(path) {
+            return Err(error(Operation::Remove, path, io::ErrorKind::NotFound));
+        }
+        state.change_names(Operation::Remove, path, NameChange::Remove(path.to_owned()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        let state = &mut *self.lock();
+        if !state.names.contains_key(from) {
+            return Err(error(Operation::Rename, from, io::ErrorKind::NotFound));
+        }
+        state.change_names(Operation::Rename, from, NameChange::Rename(from.to_owned(), to.to_owned()))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        let state = &mut *self.lock();
+        match state.operate() {
+            Fate::Done => {
+                state.sync_names();
+                Ok(())
+            }
+            Fate::Failed | Fate::Stopped => Err(error(Operation::SyncDir, dir, io::ErrorKind::Other)),
+        }
+    }
+}
+
+impl State {
+    fn change_names(
+        &mut self,
+        operation: Operation,
+        path: &Path,
+        change: NameChange,
+    ) -> Result<(), DiskError> {
+        let fate = self.operate();
+        let happens = matches!(fate, Fate::Done) || !self.stopped_before() && self.dice.chance(50);
+        if happens {
+            self.change_name(change);
+        }
+        if matches!(fate, Fate::Done) { Ok(()) } else { Err(error(operation, path, io::ErrorKind::Other)) }
+    }
+
+    /// True for every operation behind the one at which everything stopped.
+    fn stopped_before(&self) -> bool {
+        self.stopped && self.faults.stop_at.is_some_and(|at| self.operations > at)
+    }
+}
