@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, LogLevel, table::Logging};
 
@@ -15,15 +16,19 @@ pub(crate) fn start(logging: &Logging) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let lines = tracing_subscriber::fmt()
-        .with_max_level(level)
+    // The consensus engine tells its inner life at info; here that is a matter for debugging.
+    let engine = if level > LevelFilter::INFO { level } else { level.min(LevelFilter::WARN) };
+    let filter = Targets::new().with_default(level).with_target("openraft", engine);
+    let lines = fmt::layer()
         .with_writer(io::stderr)
         .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal());
+    let registry = tracing_subscriber::registry().with(filter);
     match logging.format {
-        LogFormat::Text => lines.with_target(false).init(),
+        LogFormat::Text => registry.with(lines.with_target(false)).init(),
         LogFormat::Json => {
-            lines.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
+            let json = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            registry.with(json).init();
         }
     }
 }
