@@ -240,18 +240,19 @@ impl WriterCore {
                 let first = &cut.batches[run.batches.start];
                 let base_offset = new.unwrap_or(first.base_offset);
                 stored.sealed = stored.sealed.iter().cloned().chain(active).collect();
-                self.create(cut, base_offset, first)?
+                self.create(stored, cut, base_offset, first)?
             }
         };
         let batches = &cut.batches[run.batches.clone()];
         self.write(&mut view, file.as_ref(), batches)?;
-        self.dirty.wrote(cut.log.partition, view.segment.base_offset(), file);
+        self.dirty.wrote(view.segment.key(), file, &self.limits);
         stored.active = Some(view.clone());
         Ok(view)
     }
 
     fn create(
         &mut self,
+        stored: &StoredPart,
         cut: &Cut,
         base_offset: i64,
         first: &TailBatch,
@@ -260,7 +261,10 @@ impl WriterCore {
         let dir = self.files.dir(partition);
         let disk = self.files.disk();
         let segment = Segment::new(&self.files, partition, base_offset);
-        disk.create_dir_all(&dir)?;
+        if stored.sealed.is_empty() {
+            disk.create_dir(&dir)?;
+            self.dirty.created_in(self.files.root().clone());
+        }
         let file = match segment.create() {
             Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
                 // No checkpoint names it: it is of an attempt that found no space.
@@ -325,13 +329,7 @@ impl WriterCore {
     }
 
     fn take_checkpoint(&mut self) -> Result<Vec<(ShardId, u64)>, StoreError> {
-        for file in self.dirty.files() {
-            file.sync()?;
-        }
-        for dir in self.dirty.dirs() {
-            self.files.disk().sync_dir(dir)?;
-        }
-        self.dirty.synced();
+        self.dirty.sync(self.files.disk(), self.files.root())?;
         self.checkpoint.append(&self.dirty.records())?;
         let (covered, dropped) = self.dirty.checkpointed();
         for segment in &dropped {
@@ -350,9 +348,15 @@ impl WriterCore {
 
     /// Removes files that no checkpoint names and nobody reads.
     fn remove_unheld(&mut self) {
-        for (partition, base_offset) in self.files.take_unheld() {
-            // What stays behind is found and removed at the next start: nothing depends on it.
-            let _ = self.files.disk().remove(&self.files.path(partition, base_offset));
+        let disk = self.files.disk();
+        let unheld = self.files.take_unheld();
+        // What stays behind is found and removed at the next start: nothing depends on it.
+        for (partition, base_offset) in &unheld {
+            let _ = disk.remove(&self.files.path(*partition, *base_offset));
+        }
+        // Refused while other segments are in it: then the partition lives, or their turn comes.
+        for partition in unheld.into_iter().map(|(partition, _)| partition).collect::<BTreeSet<_>>() {
+            let _ = disk.remove_dir(&self.files.dir(partition));
         }
     }
 }

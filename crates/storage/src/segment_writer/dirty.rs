@@ -1,13 +1,13 @@
 //! What was stored since the last checkpoint, and when the next one is due.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use env::Instant;
-use env::disk::DiskFile;
+use env::disk::{Disk, DiskError, DiskFile};
 
 use crate::checkpoint::{CheckpointRecord, PartitionRecord};
 use crate::id::{PartitionId, ShardId};
@@ -24,6 +24,9 @@ pub struct CheckpointLimits {
     pub age_max: Duration,
     /// Below this length a checkpoint log is not worth writing anew.
     pub rewrite_bytes_min: u64,
+    /// Files with unsynced bytes up to which each is synced by itself (and kept open until then); more are synced
+    /// together with all of the file system.
+    pub files_synced_alone_max: usize,
 }
 
 impl Default for CheckpointLimits {
@@ -33,6 +36,7 @@ impl Default for CheckpointLimits {
             batches: 400_000,
             age_max: Duration::from_secs(5),
             rewrite_bytes_min: 1 << 20,
+            files_synced_alone_max: 256,
         }
     }
 }
@@ -50,8 +54,10 @@ pub(super) struct Dirty {
     partitions: BTreeMap<PartitionId, PartitionRecord>,
     deleted: BTreeMap<PartitionId, ShardId>,
     shards: BTreeMap<ShardId, CoveredMark>,
-    /// Files with unsynced bytes, kept open: a file that is opened after its write-back failed need not hear of it.
+    /// Files with unsynced bytes, kept open: a file that is opened after its write-back failed need not hear of it. No file
+    /// of too many: then all are synced at once, which hears of every failure.
     files: BTreeMap<(PartitionId, i64), Arc<dyn DiskFile>>,
+    is_many_files: bool,
     /// Directories with unsynced names.
     dirs: BTreeSet<PathBuf>,
     /// Segments that the next checkpoint does not name any more.
@@ -74,8 +80,19 @@ impl Dirty {
         }
     }
 
-    pub(super) fn wrote(&mut self, partition: PartitionId, base_offset: i64, file: Arc<dyn DiskFile>) {
-        self.files.insert((partition, base_offset), file);
+    pub(super) fn wrote(
+        &mut self,
+        segment: (PartitionId, i64),
+        file: Arc<dyn DiskFile>,
+        limits: &CheckpointLimits,
+    ) {
+        if !self.is_many_files {
+            self.files.insert(segment, file);
+        }
+        if self.files.len() > limits.files_synced_alone_max {
+            self.files.clear();
+            self.is_many_files = true;
+        }
     }
 
     pub(super) fn created_in(&mut self, dir: PathBuf) {
@@ -113,18 +130,22 @@ impl Dirty {
         Some(if is_full { now } else { since + limits.age_max })
     }
 
-    pub(super) fn files(&self) -> impl ExactSizeIterator<Item = &Arc<dyn DiskFile>> {
-        self.files.values()
-    }
-
-    pub(super) fn dirs(&self) -> impl Iterator<Item = &PathBuf> {
-        self.dirs.iter()
-    }
-
-    /// Notes that all files and names are synced, whatever becomes of the records.
-    pub(super) fn synced(&mut self) {
+    /// Makes all that was written below `root`, files and names, durable.
+    pub(super) fn sync(&mut self, disk: &dyn Disk, root: &Path) -> Result<(), DiskError> {
+        if self.is_many_files {
+            disk.sync_below(root)?;
+        } else {
+            for file in self.files.values() {
+                file.sync()?;
+            }
+            for dir in &self.dirs {
+                disk.sync_dir(dir)?;
+            }
+        }
         self.files.clear();
         self.dirs.clear();
+        self.is_many_files = false;
+        Ok(())
     }
 
     /// What the checkpoint says; the shards last, since they speak of all the others.

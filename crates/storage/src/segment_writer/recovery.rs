@@ -83,7 +83,9 @@ impl WriterCore {
         }
         for name in dirs {
             // A partition that was deleted, or created after the last checkpoint.
-            remove_unknown(&files, &files.root().join(name), |_| false)?;
+            let dir = files.root().join(name);
+            remove_unknown(&files, &dir, |_| false)?;
+            files.disk().remove_dir(&dir)?;
         }
         let recovered =
             Recovered { shards: state.shards, logs, due: options.due, pinned: Arc::clone(&options.pinned) };

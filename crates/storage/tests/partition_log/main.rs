@@ -11,6 +11,7 @@ mod batches;
 mod checkpoint_damage;
 mod crash;
 mod dice;
+mod kafka_format;
 mod memory_disk;
 mod model;
 mod node;

@@ -45,6 +45,7 @@ pub(crate) fn options(segment_bytes: u64, good_bytes: u64) -> StoreOptions {
             batches: 100,
             age_max: Duration::from_secs(5),
             rewrite_bytes_min: 4000,
+            files_synced_alone_max: 2,
         },
         segment_bytes,
         open_files_max: 3,
