@@ -77,7 +77,7 @@ class Takhin(Broker):
     def __init__(self, directory, settings=None, port=None):
         super().__init__(directory, settings, port)
         self.data_dir = self.directory / "data"
-        self.log_path = self.directory / "stderr.log"
+        self.log_path = self.directory / "takhin.log"
         self.child = None
 
     @staticmethod
@@ -88,19 +88,20 @@ class Takhin(Broker):
     def start(self, wait_s=30):
         config = self.directory / "takhin.yaml"
         config.write_text(self._config())
-        out = self.directory / "stdout.log"
-        with open(out, "ab") as stdout, open(self.log_path, "ab") as stderr:
-            begin = stdout.tell()
+        with open(self.log_path, "ab") as log:
+            begin = log.tell()
             self.child = subprocess.Popen(
                 [self.binary(), "serve", "--config", str(config)],
                 stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
+                stdout=log,
+                stderr=log,
+                # No setting of the caller's reaches the broker, TAKHIN_BIN least of all.
+                env={k: v for k, v in os.environ.items() if not k.startswith("TAKHIN_")},
             )
         self.pid = self.child.pid
         deadline = time.monotonic() + wait_s
         while time.monotonic() < deadline:
-            found = re.search(rb"listening on [^\s:]+:(\d+)", out.read_bytes()[begin:])
+            found = re.search(rb"listening on [^\s:]+:(\d+)", self.log_path.read_bytes()[begin:])
             if found:
                 self.port = int(found[1])
                 return self

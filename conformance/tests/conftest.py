@@ -17,9 +17,8 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    if "broker_kind" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--broker")
-        metafunc.parametrize("broker_kind", ["takhin", "kafka"] if chosen == "both" else [chosen], scope="session")
+    if "broker_kind" in metafunc.fixturenames and metafunc.config.getoption("--broker") == "both":
+        metafunc.parametrize("broker_kind", ["takhin", "kafka"], scope="session")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -33,6 +32,11 @@ def pytest_runtest_makereport(item, call):
 
 
 _RUNNING = []
+
+
+@pytest.fixture(scope="session")
+def broker_kind(request):
+    return request.config.getoption("--broker")
 
 
 @pytest.fixture

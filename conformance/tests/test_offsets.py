@@ -49,7 +49,10 @@ def test_kcat_finds_offsets_by_time(broker, timed):
     """Could break: an older librdkafka asks with an older version of ListOffsets; 'none' is -1 for kcat."""
     for at, first in FIRST_AT.items():
         done = subprocess.run(
-            [KCAT.path, "-Q", "-b", broker.address, "-t", f"{timed}:0:{at}"], capture_output=True, timeout=30, check=True
+            [KCAT.path, "-Q", "-b", broker.address, "-t", f"{timed}:0:{at}"],
+            capture_output=True,
+            timeout=30,
+            check=True,
         )
         assert done.stdout.decode().split() == [timed, "[0]", "offset", str(-1 if first is None else first)]
 

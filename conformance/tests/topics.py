@@ -36,7 +36,9 @@ def list_offsets(connection, name, partitions, timestamp, version=7):
             }
         ],
     )
-    return sorted(answer["Topics"][0]["Partitions"], key=lambda p: p["PartitionIndex"])
+    found = [p for t in answer["Topics"] for p in t["Partitions"]]
+    assert len(found) == len(partitions), f"asked about {name} {list(partitions)}, answered {answer}"
+    return sorted(found, key=lambda p: p["PartitionIndex"])
 
 
 def end_offset(broker, name, partition=0):
