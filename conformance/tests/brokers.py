@@ -153,7 +153,7 @@ class Kafka(Broker):
         self.data_dir = self.directory / "logs"
         self.log_path = self.directory / "server.log"
 
-    def start(self, wait_s=90):
+    def start(self, wait_s=180):
         done = subprocess.run(
             [PEER / "kafka-up", str(self.port), str(self.directory)] + [f"{k}={v}" for k, v in self.settings.items()],
             env={**os.environ, "WAIT_S": str(wait_s), "KAFKA_HEAP": "-Xms256m -Xmx768m"},
