@@ -1,4 +1,6 @@
 //! Truncated, flipped and random bytes are an error or another value, never a panic.
+//!
+//! The long form: `PROPTEST_CASES=100000 cargo test -p wire --test record_damage`.
 #![allow(clippy::unwrap_used)]
 
 use proptest::prelude::*;
@@ -90,8 +92,6 @@ fn cut_compressed_data_with_a_right_header_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
-
     #[test]
     fn prop_random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         take(&bytes, &mut Scratch::default());

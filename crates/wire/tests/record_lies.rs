@@ -270,6 +270,7 @@ fn a_timestamp_that_overflows_is_refused() {
     let error = validate(&batch, &Limits::default(), &mut Scratch::default()).unwrap_err();
     let fault = RecordFault::TimestampDelta(i64::MAX);
     assert_eq!(error, BatchError::Record { index: 0, fault });
+    assert_eq!(error.code(), INVALID_TIMESTAMP);
 }
 
 #[test]

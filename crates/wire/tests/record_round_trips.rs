@@ -81,8 +81,6 @@ fn read_all(batch: &[u8]) -> Vec<Given> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     #[test]
     fn prop_built_batches_validate_and_read_back(
         compression in compression(),

@@ -1,10 +1,15 @@
 //! What can be wrong with a record batch, and the Kafka code that answers it.
 //!
-//! The codes are those that Apache Kafka 4.3.1 gave to the same bytes, with these exceptions, where it
-//! is let down by an exception of its own (UNKNOWN_SERVER_ERROR) or believes the lie:
-//! data that does not decompress and overlong varints are INVALID_RECORD, codecs 5 to 7 are
-//! UNSUPPORTED_COMPRESSION_TYPE, and what Kafka takes unseen (offset deltas out of order, bytes after
-//! the batch or after the compressed stream, a delete horizon from a client) is INVALID_RECORD.
+//! The codes are those that Apache Kafka 4.3.1 gave to the same bytes, except where it fails with an
+//! exception of its own (UNKNOWN_SERVER_ERROR) or believes the lie.
+//!
+//! - It fails on data that does not decompress, on varints that do not end, on compressed records whose offset
+//!   deltas do not count up (all INVALID_RECORD here), and on codecs 5 to 7 (UNSUPPORTED_COMPRESSION_TYPE).
+//! - It takes, and readers would trip over, offset deltas that do not count up in an uncompressed batch, record
+//!   lengths inside a compressed one that do not fit the fields, lengths below −1, bytes behind the batch or the
+//!   compressed stream, a delete horizon from a client, a transactional batch without producer id
+//!   (INVALID_RECORD), a producer id with epoch −1 (INVALID_PRODUCER_EPOCH), LogAppendTime from a client in
+//!   a topic with CreateTime (INVALID_TIMESTAMP).
 
 use super::codec::Codec;
 use crate::ErrorCode;
@@ -207,7 +212,11 @@ impl BatchError {
             BatchError::TooLarge { .. } | BatchError::DecompressedTooLarge { .. } => {
                 ErrorCode::MESSAGE_TOO_LARGE
             }
-            BatchError::TimestampType | BatchError::Timestamp { .. } => ErrorCode::INVALID_TIMESTAMP,
+            BatchError::TimestampType
+            | BatchError::Timestamp { .. }
+            | BatchError::Record { fault: RecordFault::TimestampDelta(_), .. } => {
+                ErrorCode::INVALID_TIMESTAMP
+            }
             BatchError::ProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
             BatchError::UnknownCodec { .. } => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             BatchError::Truncated { .. }

@@ -28,7 +28,7 @@ pub use build::{BuildError, Builder};
 pub use codec::{Codec, Compression};
 pub use error::{BatchError, HeaderFault, RecordFault};
 pub use header::{BatchHeader, TimestampType, set_log_append_time, set_max_timestamp};
-pub use read::{Header, Headers, Record, RecordIter, Records, read};
+pub use read::{Header, Headers, Record, RecordIter, Records, read, read_with};
 pub use validate::{BatchInfo, Limits, Scratch, validate};
 
 #[cfg(test)]

@@ -6,24 +6,33 @@
 use std::borrow::Cow;
 
 use super::batches::first_bytes;
-use super::codec::{Codec, Contexts, Decompressor};
+use super::codec::{Codec, Decompressor};
 use super::error::{BatchError, RecordFault};
 use super::header::{BatchHeader, HEADER_BYTES, TimestampType, check_crc};
-use super::validate::Limits;
+use super::validate::{Limits, Scratch};
 use super::varint::{read_i32, read_i64};
 use super::walk::{self, SliceInput};
 
-/// Bytes that are decompressed at a time.
-const STEP_BYTES: usize = 64 << 10;
-
 /// Opens `batch`, which is exactly one batch: checks its CRC and decompresses it.
 ///
-/// Of `limits` only those on size count. Cost: a copy of the decompressed records, at most
-/// `decompressed_bytes_max`, if there is a codec.
+/// Of `limits` only `decompressed_bytes_max` and the zstd window count. Cost: a copy of the decompressed
+/// records if there is a codec, and its contexts, which [`read_with`] keeps.
 ///
 /// # Errors
 /// [`BatchError`], as soon as it can be seen without walking over the records.
 pub fn read<'a>(batch: &'a [u8], limits: &Limits) -> Result<Records<'a>, BatchError> {
+    read_with(batch, limits, &mut Scratch::default())
+}
+
+/// As [`read`], for those who read many batches.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_with<'a>(
+    batch: &'a [u8],
+    limits: &Limits,
+    scratch: &mut Scratch,
+) -> Result<Records<'a>, BatchError> {
     let bytes = first_bytes(batch)?;
     if bytes < batch.len() {
         return Err(BatchError::Trailing { bytes: batch.len() - bytes });
@@ -34,25 +43,31 @@ pub fn read<'a>(batch: &'a [u8], limits: &Limits) -> Result<Records<'a>, BatchEr
     let data = &batch[HEADER_BYTES..];
     let data = match codec {
         Codec::None => Cow::Borrowed(data),
-        _ => Cow::Owned(decompress(codec, data, limits)?),
+        _ => {
+            let decompressed = decompress(codec, data, limits, scratch);
+            scratch.trim();
+            Cow::Owned(decompressed?)
+        }
     };
     Ok(Records { header, data })
 }
 
-fn decompress(codec: Codec, data: &[u8], limits: &Limits) -> Result<Vec<u8>, BatchError> {
+fn decompress(
+    codec: Codec,
+    data: &[u8],
+    limits: &Limits,
+    scratch: &mut Scratch,
+) -> Result<Vec<u8>, BatchError> {
     let refusal = |error| walk::refusal(error, codec, limits.decompressed_bytes_max);
-    let mut contexts = Contexts::default();
+    let (chunk, contexts) = scratch.parts();
     let mut decompressor =
-        Decompressor::new(codec, data, &mut contexts, limits.decompress_bounds()).map_err(refusal)?;
+        Decompressor::new(codec, data, contexts, limits.decompress_bounds()).map_err(refusal)?;
     let mut out = Vec::new();
     loop {
         // Grows with what comes out, never with what the data claims.
-        let start = out.len();
-        out.resize(start + STEP_BYTES, 0);
-        let count = decompressor.read(&mut out[start..]).map_err(refusal)?;
-        out.truncate(start + count);
-        if count == 0 {
-            return Ok(out);
+        match decompressor.read(chunk).map_err(refusal)? {
+            0 => return Ok(out),
+            count => out.extend_from_slice(&chunk[..count]),
         }
     }
 }

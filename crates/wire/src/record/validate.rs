@@ -70,6 +70,19 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// The buffer, and the contexts beside it.
+    pub(super) fn parts(&mut self) -> (&mut [u8], &mut Contexts) {
+        if self.chunk.is_empty() {
+            self.chunk = vec![0; CHUNK_BYTES];
+        }
+        (&mut self.chunk, &mut self.contexts)
+    }
+
+    /// Gives back what an unusual batch made large.
+    pub(super) fn trim(&mut self) {
+        self.contexts.trim();
+    }
+
     /// Bytes held between batches.
     pub fn retained_bytes(&self) -> usize {
         self.chunk.capacity() + self.contexts.retained_bytes()
@@ -107,17 +120,15 @@ pub fn validate(batch: &[u8], limits: &Limits, scratch: &mut Scratch) -> Result<
     if codec == Codec::None {
         return walk_records(header, codec, limits, &mut SliceInput::new(data));
     }
-    if scratch.chunk.is_empty() {
-        scratch.chunk = vec![0; CHUNK_BYTES];
-    }
+    let (chunk, contexts) = scratch.parts();
     let bytes_max = limits.decompressed_bytes_max;
-    let walked = Decompressor::new(codec, data, &mut scratch.contexts, limits.decompress_bounds())
+    let walked = Decompressor::new(codec, data, contexts, limits.decompress_bounds())
         .map_err(|error| walk::refusal(error, codec, bytes_max))
         .and_then(|decompressor| {
-            let mut input = StreamInput::new(decompressor, codec, bytes_max, &mut scratch.chunk);
+            let mut input = StreamInput::new(decompressor, codec, bytes_max, chunk);
             walk_records(header, codec, limits, &mut input)
         });
-    scratch.contexts.trim();
+    scratch.trim();
     walked
 }
 

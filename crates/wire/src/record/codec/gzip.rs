@@ -132,11 +132,13 @@ impl Writer {
         data: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), flate2::CompressError> {
-        if self.context.as_ref().is_none_or(|(kept, _)| *kept != level) {
-            let wanted = u32::try_from(level).map_or(Compression::default(), Compression::new);
-            self.context = Some((level, Compress::new(wanted, false)));
-        }
-        let Some((_, context)) = &mut self.context else { unreachable!("set above") };
+        let context = match &mut self.context {
+            Some((kept, context)) if *kept == level => context,
+            slot => {
+                let wanted = u32::try_from(level).map_or(Compression::default(), Compression::new);
+                &mut slot.insert((level, Compress::new(wanted, false))).1
+            }
+        };
         context.reset();
         // Modification time 0 and operating system 255 (unknown): the same data gives the same bytes.
         out.extend_from_slice(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
