@@ -27,6 +27,11 @@ const ZSTD_SINCE: i16 = 7;
 /// The first version that names topics by id.
 const TOPIC_IDS_SINCE: i16 = 13;
 
+/// Records of a batch may decompress to this much whatever its size, and beyond it to so many times its size. Kafka has no
+/// such bound; here a small batch must not hold the thread of all connections for seconds.
+const DECOMPRESSED_BYTES_MIN: usize = 32 << 20;
+const DECOMPRESSED_RATIO_MAX: usize = 32;
+
 /// What checking a batch needs, once per thread.
 #[derive(Default)]
 pub(crate) struct ProduceScratch {
@@ -44,7 +49,11 @@ struct Checked<'a> {
 ///
 /// # Errors
 /// When the frame can't be read: the connection is closed then, as in Kafka.
-pub(crate) fn start(broker: &Rc<Broker>, connection: &Rc<Connection>, frame: &[u8]) -> Result<(), StartError> {
+pub(crate) fn start(
+    broker: &Rc<Broker>,
+    connection: &Rc<Connection>,
+    frame: &[u8],
+) -> Result<(), StartError> {
     let mut request = frame::read_request(frame)?;
     let version = request.version;
     if !request.key.versions().contains(&version) {
@@ -193,13 +202,27 @@ fn only_batch(records: &[u8]) -> Result<&[u8], PartAnswer> {
     }
 }
 
-fn check_batch(broker: &Broker, topic: &TopicHandle, batch: &[u8], now: i64) -> Result<BatchInfo, PartAnswer> {
+fn check_batch(
+    broker: &Broker,
+    topic: &TopicHandle,
+    batch: &[u8],
+    now: i64,
+) -> Result<BatchInfo, PartAnswer> {
     let config = &topic.config;
     let is_create_time = config.timestamp_type == TimestampType::CreateTime;
     let limits = Limits {
         batch_bytes_max: config.max_message_bytes,
-        timestamp_oldest: if is_create_time { now.saturating_sub(config.timestamp_before_max_ms) } else { i64::MIN },
-        timestamp_newest: if is_create_time { now.saturating_add(config.timestamp_after_max_ms) } else { i64::MAX },
+        decompressed_bytes_max: DECOMPRESSED_BYTES_MIN.max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
+        timestamp_oldest: if is_create_time {
+            now.saturating_sub(config.timestamp_before_max_ms)
+        } else {
+            i64::MIN
+        },
+        timestamp_newest: if is_create_time {
+            now.saturating_add(config.timestamp_after_max_ms)
+        } else {
+            i64::MAX
+        },
         ..Limits::default()
     };
     let scratch = &mut broker.produce_scratch.borrow_mut().record;
