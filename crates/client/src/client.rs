@@ -83,7 +83,7 @@ impl Client {
                 Err(e) if e.is_retriable() && self.has_time_after(&e, started) => {
                     self.leaders.clear();
                     // Nobody unparks this thread; waking early would only try again earlier.
-                    std::thread::park_timeout(self.options.retry_wait);
+                    env::task::park_timeout(self.options.retry_wait);
                 }
                 done => return done,
             }

@@ -4,11 +4,10 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     io::{self, Read, Write},
-    net::TcpStream,
     time::Duration,
 };
 
-use env::Instant;
+use env::{Instant, net::BlockingTcpStream as TcpStream};
 use wire::{
     ApiKey, DecodeError, ErrorCode, Message, Request, frame,
     message::{ApiVersionsRequest, ApiVersionsResponse},

@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod machine;
 pub mod net;
 pub mod random;
 pub mod task;

@@ -5,6 +5,8 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
+pub use std::net::TcpStream as BlockingTcpStream;
+
 pub use tokio::net::{
     TcpListener, TcpStream,
     tcp::{OwnedReadHalf, OwnedWriteHalf},

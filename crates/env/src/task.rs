@@ -50,3 +50,8 @@ pub fn spawn_thread<T: Send + 'static>(
 ) -> io::Result<std::thread::JoinHandle<T>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
+
+/// Blocks this thread until it is unparked or `span` is over; for threads of their own, never on an I/O thread.
+pub fn park_timeout(span: std::time::Duration) {
+    std::thread::park_timeout(span);
+}

@@ -78,9 +78,7 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
 /// An eighth of the memory, at least 64 MiB.
 fn tail_bytes_max() -> u64 {
     const TAIL_BYTES_MIN: u64 = 64 << 20;
-    let system = rustix::system::sysinfo();
-    let memory_bytes = u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit));
-    (memory_bytes / 8).max(TAIL_BYTES_MIN)
+    (env::machine::memory_bytes() / 8).max(TAIL_BYTES_MIN)
 }
 
 fn broker_options(in_force: &InForce) -> BrokerOptions {

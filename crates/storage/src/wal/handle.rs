@@ -301,7 +301,7 @@ fn sleep(shared: &Shared, awaits_space: bool) {
     let idle = state.queue.is_empty() && state.upkeep_done.is_empty() && !state.closing;
     drop(state);
     if idle && awaits_space {
-        std::thread::park_timeout(SPACE_RETRY);
+        env::task::park_timeout(SPACE_RETRY);
     } else {
         while idle && shared.sleeping.load(Ordering::SeqCst) {
             std::thread::park();
