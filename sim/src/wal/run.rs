@@ -83,7 +83,6 @@ pub fn run_stopping_at(seed: u64, at: u64) -> Result<Option<Outcome>, String> {
         return Ok(None);
     }
     run.live_with(Faults::default()).map_err(|broken| format!("second life: {broken}"))?;
-    run.damage()?;
     Ok(Some(run.outcome))
 }
 

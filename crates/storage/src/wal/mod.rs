@@ -25,9 +25,13 @@ mod encode;
 mod error;
 mod files;
 mod frame;
+#[cfg(test)]
+mod frame_test;
 mod handle;
 mod options;
 mod queue;
+#[cfg(test)]
+mod queue_test;
 mod recovery;
 mod scan;
 mod shard;
