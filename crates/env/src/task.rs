@@ -14,7 +14,8 @@ pub use tokio::task::JoinHandle;
 /// # Errors
 /// When the operating system refuses the event queue.
 pub fn block_on_io_thread<F: Future>(future: F) -> io::Result<F::Output> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(4).build()?;
     let local = tokio::task::LocalSet::new();
     Ok(local.block_on(&runtime, future))
 }

@@ -19,10 +19,8 @@ pub(crate) fn start(logging: &Logging) {
     // The consensus engine tells its inner life at info; here that is a matter for debugging.
     let engine = if level > LevelFilter::INFO { level } else { level.min(LevelFilter::WARN) };
     let filter = Targets::new().with_default(level).with_target("openraft", engine);
-    let lines = fmt::layer()
-        .with_writer(io::stderr)
-        .log_internal_errors(false)
-        .with_ansi(io::stderr().is_terminal());
+    let lines =
+        fmt::layer().with_writer(io::stderr).log_internal_errors(false).with_ansi(io::stderr().is_terminal());
     let registry = tracing_subscriber::registry().with(filter);
     match logging.format {
         LogFormat::Text => registry.with(lines.with_target(false)).init(),

@@ -101,7 +101,10 @@ fn broker_options(in_force: &InForce) -> BrokerOptions {
         idle_time_max: kafka.connections_max_idle.unwrap_or(Duration::MAX),
         num_partitions: u32::try_from(kafka.num_partitions).unwrap_or(1),
         auto_create_topics: kafka.auto_create_topics_enable,
-        topic_defaults: TopicConfig { max_message_bytes: bytes(kafka.max_message_bytes), ..TopicConfig::default() },
+        topic_defaults: TopicConfig {
+            max_message_bytes: bytes(kafka.max_message_bytes),
+            ..TopicConfig::default()
+        },
         fetch_response_bytes_max: FETCH_RESPONSE_BYTES_MAX,
     }
 }
