@@ -4,5 +4,5 @@
 #[must_use]
 pub fn memory_bytes() -> u64 {
     let system = rustix::system::sysinfo();
-    u64::from(system.totalram).saturating_mul(u64::from(system.mem_unit))
+    system.totalram.saturating_mul(u64::from(system.mem_unit))
 }
