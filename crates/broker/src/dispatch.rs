@@ -58,14 +58,28 @@ pub(crate) async fn answer(
     }
     let caller = Caller { connection, version, client_id: request.client_id };
     match key {
-        ApiKey::ApiVersions => reply(request, out, async |r| session::api_versions::handle(broker, &caller, &r)).await,
-        ApiKey::Metadata => reply(request, out, async |r| cluster::metadata::handle(broker, &caller, r).await).await,
-        ApiKey::CreateTopics => reply(request, out, async |r| admin::create_topics::handle(broker, &caller, r).await).await,
-        ApiKey::DeleteTopics => reply(request, out, async |r| admin::delete_topics::handle(broker, &caller, r).await).await,
+        ApiKey::ApiVersions => {
+            reply(request, out, async |r| session::api_versions::handle(broker, &caller, &r)).await
+        }
+        ApiKey::Metadata => {
+            reply(request, out, async |r| cluster::metadata::handle(broker, &caller, r).await).await
+        }
+        ApiKey::CreateTopics => {
+            reply(request, out, async |r| admin::create_topics::handle(broker, &caller, r).await).await
+        }
+        ApiKey::DeleteTopics => {
+            reply(request, out, async |r| admin::delete_topics::handle(broker, &caller, r).await).await
+        }
         ApiKey::Fetch => reply(request, out, async |r| data::fetch::handle(broker, &caller, r).await).await,
-        ApiKey::ListOffsets => reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await,
-        ApiKey::FindCoordinator => reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r)).await,
-        ApiKey::InitProducerId => reply(request, out, async |r| txn::init_producer_id::handle(broker, &caller, r).await).await,
+        ApiKey::ListOffsets => {
+            reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await
+        }
+        ApiKey::FindCoordinator => {
+            reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r)).await
+        }
+        ApiKey::InitProducerId => {
+            reply(request, out, async |r| txn::init_producer_id::handle(broker, &caller, r).await).await
+        }
         _ => Err(format!("{} has no handler", key.name())),
     }
 }
@@ -78,10 +92,10 @@ async fn reply<'a, R: Request<'a>>(
 ) -> Result<(), String> {
     let version = request.version;
     // Bytes behind the body are left alone, as in Kafka.
-    let decoded = R::decode(&mut request.body, version).map_err(|error| format!("{}: {error}", R::KEY.name()))?;
+    let decoded =
+        R::decode(&mut request.body, version).map_err(|error| format!("{}: {error}", R::KEY.name()))?;
     let response = handle(decoded).await;
     let unfinished = frame::start_response(out, R::KEY, version, request.correlation_id);
     response.encode(&mut Writer::new(out), version);
     unfinished.finish(out, &[]).map_err(|error| error.to_string())
 }
-

@@ -99,7 +99,6 @@ pub struct Broker {
     next_connection: Cell<u64>,
     /// A produce request is under way, so that its time may run out.
     produce_begun: Notify,
-    
 }
 
 impl Broker {
@@ -196,7 +195,8 @@ struct Listener {
 
 impl Listener {
     async fn open(options: ListenerOptions) -> Result<Self, ServeError> {
-        let refused = |error| ServeError::Listen { address: format!("{}:{}", options.host, options.port), error };
+        let refused =
+            |error| ServeError::Listen { address: format!("{}:{}", options.host, options.port), error };
         let socket = env::net::listen(&options.host, options.port).await.map_err(refused)?;
         let address = socket.local_addr().map_err(refused)?;
         Ok(Self { socket, address, options })

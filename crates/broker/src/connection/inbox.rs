@@ -89,12 +89,16 @@ mod tests {
         }
         assert_eq!(first_frame(&[0, 0, 0], 100), Ok(None));
         assert_eq!(first_frame(&[0, 0, 0, 8, 1], 100), Ok(None));
-        assert_eq!(first_frame(&[0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9], 100), Ok(Some(&[1, 2, 3, 4, 5, 6, 7, 8][..])));
+        assert_eq!(
+            first_frame(&[0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8, 9], 100),
+            Ok(Some(&[1, 2, 3, 4, 5, 6, 7, 8][..]))
+        );
     }
 
     #[test]
     fn frames_come_out_whole_however_their_bytes_came_in() {
-        let stream: Vec<u8> = (8..20u8).flat_map(|n| [vec![0, 0, 0, n], vec![n; usize::from(n)]].concat()).collect();
+        let stream: Vec<u8> =
+            (8..20u8).flat_map(|n| [vec![0, 0, 0, n], vec![n; usize::from(n)]].concat()).collect();
         for step in 1..stream.len() {
             let (mut inbox, mut frames) = (Inbox::default(), Vec::new());
             for piece in stream.chunks(step) {

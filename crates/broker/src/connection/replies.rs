@@ -32,7 +32,10 @@ pub(crate) struct Part {
 pub(crate) enum PartTopic {
     Known(Rc<TopicHandle>),
     /// Not of this broker; repeated as it was sent.
-    Unknown { name: Box<str>, id: Uuid },
+    Unknown {
+        name: Box<str>,
+        id: Uuid,
+    },
 }
 
 /// What a producer is told of one partition.
@@ -127,7 +130,11 @@ impl Slot {
         for parts in self.parts.chunk_by(|a, b| a.topic.is_same(&b.topic)) {
             let (name, topic_id) = parts[0].topic.name_and_id();
             let partitions = parts.iter().map(Part::encode).collect();
-            responses.push(TopicProduceResponse { name: name.into(), topic_id, partition_responses: partitions });
+            responses.push(TopicProduceResponse {
+                name: name.into(),
+                topic_id,
+                partition_responses: partitions,
+            });
         }
         let response = ProduceResponse { responses: responses.into(), ..ProduceResponse::default() };
         response.encode(&mut Writer::new(out), self.version);

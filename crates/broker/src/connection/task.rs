@@ -47,7 +47,9 @@ enum Next {
 
 /// Serves a connection until it ends; what ended it is traced.
 pub(crate) async fn run(broker: Rc<Broker>, connection: Rc<Connection>, read: OwnedReadHalf) {
-    let why = Task { broker, connection: connection.clone(), read, inbox: Inbox::default(), share: None }.serve().await;
+    let why = Task { broker, connection: connection.clone(), read, inbox: Inbox::default(), share: None }
+        .serve()
+        .await;
     tracing::debug!(peer = %connection.peer, why, "connection ended");
 }
 
@@ -217,7 +219,8 @@ impl Task {
         dispatch::answer(&self.broker, &self.connection, &frame, &mut out).await?;
         drop(frame);
         self.connection.last_active.set(Instant::now());
-        self.connection.send(|unsent| if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) });
+        self.connection
+            .send(|unsent| if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) });
         self.frame_handled();
         Ok(())
     }

@@ -17,8 +17,8 @@ use cluster::node::{CreateTopicError, NewTopic};
 use rustc_hash::FxBuildHasher;
 use wire::error::ErrorCode;
 use wire::message::create_topics::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult,
-    CreateTopicsRequest, CreateTopicsResponse,
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs,
+    CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
 };
 use wire::primitive::{Array, Uuid};
 
@@ -85,7 +85,10 @@ fn duplicates(
     let mut left: HashMap<&str, (), FxBuildHasher> =
         times.iter().filter(|(_, times)| **times > 1).map(|(name, _)| (name.as_str(), ())).collect();
     let names = topics.iter().take(NAMED_MAX);
-    names.filter(|topic| left.remove(topic.name.as_ref()).is_some()).map(|topic| topic.name.into_owned()).collect()
+    names
+        .filter(|topic| left.remove(topic.name.as_ref()).is_some())
+        .map(|topic| topic.name.into_owned())
+        .collect()
 }
 
 fn partitions_wanted(topic: &CreatableTopic<'_>, broker: &Broker) -> usize {
@@ -135,7 +138,9 @@ fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
 }
 
 /// Of a config that is named twice the last value counts.
-fn checked_configs(configs: &Array<'_, CreatableTopicConfig<'_>>) -> Result<BTreeMap<String, String>, Refusal> {
+fn checked_configs(
+    configs: &Array<'_, CreatableTopicConfig<'_>>,
+) -> Result<BTreeMap<String, String>, Refusal> {
     let invalid = |error: topic_config::ConfigError| Refusal {
         error: ErrorCode::INVALID_CONFIG,
         message: error.to_string(),
@@ -181,7 +186,8 @@ fn checked_partitions(topic: &CreatableTopic<'_>, default: u32) -> Result<u32, R
 
 fn checked_assignments(topic: &CreatableTopic<'_>, broker_id: i32) -> Result<u32, Refusal> {
     if topic.replication_factor != -1 {
-        let message = "A manual partition assignment was specified, but replication factor was not set to -1.";
+        let message =
+            "A manual partition assignment was specified, but replication factor was not set to -1.";
         return refuse(ErrorCode::INVALID_REQUEST, message);
     }
     if topic.num_partitions != -1 {
@@ -191,13 +197,15 @@ fn checked_assignments(topic: &CreatableTopic<'_>, broker_id: i32) -> Result<u32
     let mut is_assigned = vec![false; topic.assignments.len()];
     let mut has_gap = false;
     for assignment in &topic.assignments {
-        let place = usize::try_from(assignment.partition_index).ok().and_then(|place| is_assigned.get_mut(place));
+        let place =
+            usize::try_from(assignment.partition_index).ok().and_then(|place| is_assigned.get_mut(place));
         match place {
             // A number that is too large leaves another one unassigned.
             None => has_gap = true,
             Some(true) => {
                 let partition = assignment.partition_index;
-                let message = format!("Found multiple manual partition assignments for partition {partition}");
+                let message =
+                    format!("Found multiple manual partition assignments for partition {partition}");
                 return refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
             }
             Some(assigned) => *assigned = true,
@@ -259,7 +267,10 @@ fn created(broker: &Broker, new: &NewTopic, topic_id: Uuid) -> CreatableTopicRes
     }
 }
 
-fn described(defaults: &TopicConfig, configs: &BTreeMap<String, String>) -> Array<'static, CreatableTopicConfigs<'static>> {
+fn described(
+    defaults: &TopicConfig,
+    configs: &BTreeMap<String, String>,
+) -> Array<'static, CreatableTopicConfigs<'static>> {
     let describe = |config: topic_config::Described| CreatableTopicConfigs {
         name: config.name.into(),
         value: Some(config.value),

@@ -2,7 +2,11 @@
 
 use super::*;
 
-fn topic(num_partitions: i32, replication_factor: i16, assignments: &[(i32, &[i32])]) -> CreatableTopic<'static> {
+fn topic(
+    num_partitions: i32,
+    replication_factor: i16,
+    assignments: &[(i32, &[i32])],
+) -> CreatableTopic<'static> {
     let assign = |(partition_index, brokers): &(i32, &[i32])| CreatableReplicaAssignment {
         partition_index: *partition_index,
         broker_ids: brokers.to_vec().into(),
@@ -40,10 +44,16 @@ fn assignments_name_this_broker_once_for_each_partition_in_a_row() {
         (&[(0, &[9]), (0, &[9])], "Found multiple manual partition assignments for partition 0"),
         (&[(0, &[])], "The manual partition assignment includes an empty replica list."),
         (&[(0, &[9, 9])], "The manual partition assignment includes the broker 9 more than once."),
-        (&[(0, &[9, 2])], "The manual partition assignment includes broker 2, but no such broker is registered."),
+        (
+            &[(0, &[9, 2])],
+            "The manual partition assignment includes broker 2, but no such broker is registered.",
+        ),
     ] {
         let refusal = checked_assignments(&topic(-1, -1, assignments), 9).unwrap_err();
-        assert_eq!((refusal.error, refusal.message.as_str()), (ErrorCode::INVALID_REPLICA_ASSIGNMENT, message));
+        assert_eq!(
+            (refusal.error, refusal.message.as_str()),
+            (ErrorCode::INVALID_REPLICA_ASSIGNMENT, message)
+        );
     }
     for (partitions, copies) in [(1, -1), (-1, 1)] {
         let refusal = checked_assignments(&topic(partitions, copies, &[(0, &[9])]), 9).unwrap_err();
@@ -58,9 +68,15 @@ fn the_last_value_of_a_config_counts_and_null_is_none() {
         value: value.map(Into::into),
     };
     let twice = [config("retention.ms", Some("1")), config("retention.ms", Some("2"))].into_iter().collect();
-    assert_eq!(checked_configs(&twice).unwrap(), BTreeMap::from([("retention.ms".to_owned(), "2".to_owned())]));
+    assert_eq!(
+        checked_configs(&twice).unwrap(),
+        BTreeMap::from([("retention.ms".to_owned(), "2".to_owned())])
+    );
     let null = [config("retention.ms", None)].into_iter().collect();
-    assert_eq!(checked_configs(&null).unwrap_err().message, "Null value not supported for topic configs: retention.ms");
+    assert_eq!(
+        checked_configs(&null).unwrap_err().message,
+        "Null value not supported for topic configs: retention.ms"
+    );
 }
 
 #[test]

@@ -43,7 +43,9 @@ pub(crate) async fn handle<'a>(
     for state in &states {
         let response = match (state.name.as_deref(), state.topic_id) {
             (None, Uuid::ZERO) => invalid(state, "Neither topic name nor id were specified."),
-            (Some(_), id) if id != Uuid::ZERO => invalid(state, "You may not specify both topic name and topic id."),
+            (Some(_), id) if id != Uuid::ZERO => {
+                invalid(state, "You may not specify both topic name and topic id.")
+            }
             (Some(name), _) => match names.times(&name) {
                 Times::Once => delete_by_name(broker, state, name, &ids).await,
                 Times::First => invalid(state, "Duplicate topic name."),
@@ -68,7 +70,11 @@ async fn delete_by_name<'a>(
 ) -> DeletableTopicResult<'a> {
     let found = broker.node().image().topic(name).cloned();
     let Some(topic) = found else {
-        return refused(state, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
+        return refused(
+            state,
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            "This server does not host this topic-partition.",
+        );
     };
     let id = Uuid(topic.id.0);
     if ids.contains(&id) {
@@ -78,7 +84,11 @@ async fn delete_by_name<'a>(
     delete(broker, state, &topic).await
 }
 
-async fn delete_by_id<'a>(broker: &Broker, state: &DeleteTopicState<'a>, id: Uuid) -> DeletableTopicResult<'a> {
+async fn delete_by_id<'a>(
+    broker: &Broker,
+    state: &DeleteTopicState<'a>,
+    id: Uuid,
+) -> DeletableTopicResult<'a> {
     let found = broker.node().image().topic_by_id(TopicId(id.0)).cloned();
     match found {
         Some(topic) => delete(broker, state, &topic).await,
@@ -86,7 +96,11 @@ async fn delete_by_id<'a>(broker: &Broker, state: &DeleteTopicState<'a>, id: Uui
     }
 }
 
-async fn delete<'a>(broker: &Broker, state: &DeleteTopicState<'a>, topic: &Arc<Topic>) -> DeletableTopicResult<'a> {
+async fn delete<'a>(
+    broker: &Broker,
+    state: &DeleteTopicState<'a>,
+    topic: &Arc<Topic>,
+) -> DeletableTopicResult<'a> {
     match broker.node().delete_topic(topic.id).await {
         Ok(()) => DeletableTopicResult {
             name: Some(topic.name.to_string().into()),

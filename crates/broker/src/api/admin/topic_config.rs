@@ -142,7 +142,8 @@ pub(crate) fn check_together(configs: &BTreeMap<String, String>) -> Result<(), C
     if min > max {
         return Err(ConfigError::CompactionLag { min, max });
     }
-    let is_tiered = configs.get("remote.storage.enable").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+    let is_tiered =
+        configs.get("remote.storage.enable").is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
     if is_tiered { Err(ConfigError::TieredStorage) } else { Ok(()) }
 }
 

@@ -112,7 +112,9 @@ impl Known {
                 Ok(number) if !number.is_nan() => Ok(()),
                 _ => refuse("Not a number of type DOUBLE".to_owned()),
             },
-            Kind::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed.eq_ignore_ascii_case("false") => Ok(()),
+            Kind::Bool if trimmed.eq_ignore_ascii_case("true") || trimmed.eq_ignore_ascii_case("false") => {
+                Ok(())
+            }
             Kind::Bool => refuse("Expected value to be either true or false".to_owned()),
             Kind::OneOf(allowed) if allowed.contains(&trimmed) => Ok(()),
             Kind::OneOf(allowed) => refuse(format!("String must be one of: {}", allowed.join(", "))),

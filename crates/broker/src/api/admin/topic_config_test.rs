@@ -23,7 +23,11 @@ fn the_table_is_sorted_and_its_defaults_are_legal() {
 fn bad_values_are_refused_in_kafkas_words() {
     for (name, value, why) in [
         ("nope", "1", "Unknown topic config name: nope"),
-        ("retention.ms", "abc", "Invalid value abc for configuration retention.ms: Not a number of type LONG"),
+        (
+            "retention.ms",
+            "abc",
+            "Invalid value abc for configuration retention.ms: Not a number of type LONG",
+        ),
         ("retention.ms", "-2", "Invalid value -2 for configuration retention.ms: Value must be at least -1"),
         ("flush.messages", "", "Invalid value  for configuration flush.messages: Not a number of type LONG"),
         (
@@ -31,7 +35,11 @@ fn bad_values_are_refused_in_kafkas_words() {
             "2147483648",
             "Invalid value 2147483648 for configuration max.message.bytes: Not a number of type INT",
         ),
-        ("segment.bytes", "10", "Invalid value 10 for configuration segment.bytes: Value must be at least 1048576"),
+        (
+            "segment.bytes",
+            "10",
+            "Invalid value 10 for configuration segment.bytes: Value must be at least 1048576",
+        ),
         (
             "cleanup.policy",
             "delete,none",
@@ -121,7 +129,10 @@ fn a_description_says_where_each_value_comes_from() {
     let described: Vec<_> = describe(&broker, &own).collect();
     let find = |name: &str| described.iter().find(|config| config.name == name).unwrap();
     assert_eq!((&*find("retention.ms").value, find("retention.ms").source), ("1000", ConfigSource::Topic));
-    assert_eq!((&*find("max.message.bytes").value, find("max.message.bytes").source), ("2000000", ConfigSource::Broker));
+    assert_eq!(
+        (&*find("max.message.bytes").value, find("max.message.bytes").source),
+        ("2000000", ConfigSource::Broker)
+    );
     assert_eq!((&*find("segment.ms").value, find("segment.ms").source), ("604800000", ConfigSource::Default));
     assert_eq!(described.len(), 33);
 }

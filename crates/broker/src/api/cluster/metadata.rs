@@ -19,8 +19,8 @@ use rustc_hash::FxBuildHasher;
 use storage::id::{PartitionId, TopicId};
 use wire::error::ErrorCode;
 use wire::message::metadata::{
-    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
-    MetadataResponseTopic,
+    MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponseBroker,
+    MetadataResponsePartition, MetadataResponseTopic,
 };
 use wire::primitive::{Array, Uuid};
 
@@ -60,7 +60,11 @@ pub(crate) async fn handle<'a>(
     let operations = |asked: bool, all: i32| if asked { all } else { i32::MIN };
     let topic_operations = operations(request.include_topic_authorized_operations, TOPIC_OPERATIONS);
     let topics = found.into_iter().map(|found| MetadataResponseTopic {
-        topic_authorized_operations: if matches!(found, Found::Topic(_)) { topic_operations } else { i32::MIN },
+        topic_authorized_operations: if matches!(found, Found::Topic(_)) {
+            topic_operations
+        } else {
+            i32::MIN
+        },
         ..describe(broker, found)
     });
     let (host, port) = caller.connection.advertised.clone();
@@ -115,7 +119,9 @@ fn find_ids<'a>(broker: &Broker, topics: &Array<'a, MetadataRequestTopic<'a>>) -
     let image = broker.node().image();
     let ids = topics.iter().take(NAMED_MAX).map(|topic| topic.topic_id);
     ids.filter(|id| *id != Uuid::ZERO && seen.insert(*id))
-        .map(|id| image.topic_by_id(TopicId(id.0)).map_or(Found::NoId(id), |topic| Found::Topic(topic.clone())))
+        .map(|id| {
+            image.topic_by_id(TopicId(id.0)).map_or(Found::NoId(id), |topic| Found::Topic(topic.clone()))
+        })
         .collect()
 }
 
@@ -125,7 +131,8 @@ async fn find_names<'a>(
     client_allows_creation: bool,
 ) -> Vec<Found<'a>> {
     let (mut seen, mut known, mut others) = (HashSet::with_hasher(FxBuildHasher), Vec::new(), Vec::new());
-    let mut may_create = if client_allows_creation && broker.options.auto_create_topics { NEW_PARTITIONS_MAX } else { 0 };
+    let mut may_create =
+        if client_allows_creation && broker.options.auto_create_topics { NEW_PARTITIONS_MAX } else { 0 };
     for name in topics.iter().take(NAMED_MAX).filter_map(|topic| topic.name) {
         if !seen.insert(name.clone()) {
             continue;

@@ -29,7 +29,7 @@ use wire::message::fetch::{
 use wire::primitive::{Array, Records, Uuid};
 
 use super::fetch_read::{self, Ask, Look, Read};
-use super::fetch_session::{Context, NO_SESSION, PartitionKey, Seen, TopicKey, Wanted};
+use super::fetch_session::{NO_SESSION, PartitionKey, Seen, TopicKey, Wanted};
 use crate::dispatch::Caller;
 use crate::server::Broker;
 
@@ -156,7 +156,10 @@ async fn read(broker: &Broker, caller: &Caller<'_>, request: &FetchRequest<'_>, 
             waiting.register();
             looks = fetch_read::look(&asks, bytes_max).await;
             let left = deadline.since(Instant::now());
-            if is_enough(&looks) || left.is_zero() || env::timeout(left, waiting.moved.notified()).await.is_none() {
+            if is_enough(&looks)
+                || left.is_zero()
+                || env::timeout(left, waiting.moved.notified()).await.is_none()
+            {
                 break;
             }
         }
@@ -241,7 +244,8 @@ fn missing(partition_index: i32, error: ErrorCode) -> PartitionData<'static> {
 
 /// Errors with which the client is told who leads (KIP-951).
 fn names_leader(error_code: i16) -> bool {
-    error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER.code() || error_code == ErrorCode::FENCED_LEADER_EPOCH.code()
+    error_code == ErrorCode::NOT_LEADER_OR_FOLLOWER.code()
+        || error_code == ErrorCode::FENCED_LEADER_EPOCH.code()
 }
 
 fn endpoints(
@@ -256,7 +260,13 @@ fn endpoints(
         return Array::new();
     }
     let (host, port) = caller.connection.advertised.clone();
-    vec![NodeEndpoint { node_id: broker.node().broker_id(), host: host.into(), port: port.into(), rack: None }].into()
+    vec![NodeEndpoint {
+        node_id: broker.node().broker_id(),
+        host: host.into(),
+        port: port.into(),
+        rack: None,
+    }]
+    .into()
 }
 
 fn seen(answer: &PartitionData<'_>) -> Seen {
@@ -270,7 +280,9 @@ fn seen(answer: &PartitionData<'_>) -> Seen {
 }
 
 /// Groups neighbours of the same topic.
-fn by_topic(answers: Vec<(PartitionKey, PartitionData<'static>)>) -> Array<'static, FetchableTopicResponse<'static>> {
+fn by_topic(
+    answers: Vec<(PartitionKey, PartitionData<'static>)>,
+) -> Array<'static, FetchableTopicResponse<'static>> {
     let mut topics: Vec<(TopicKey, Vec<PartitionData<'static>>)> = Vec::new();
     for (key, answer) in answers {
         match topics.last_mut() {

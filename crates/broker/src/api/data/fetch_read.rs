@@ -58,8 +58,14 @@ impl Look {
 /// A partition's part of the answer.
 pub(super) enum Read {
     /// Record batches, maybe none.
-    Records { records: Bytes, offsets: LogOffsets },
-    Diverging { end: EpochEndOffset, offsets: LogOffsets },
+    Records {
+        records: Bytes,
+        offsets: LogOffsets,
+    },
+    Diverging {
+        end: EpochEndOffset,
+        offsets: LogOffsets,
+    },
     Refused(ErrorCode),
 }
 

@@ -307,7 +307,8 @@ impl FetchSessions {
             return NO_SESSION;
         }
         let Some(id) = self.free_id() else { return NO_SESSION };
-        let uses_topic_ids = matches!(wanted.first(), Some(Wanted { key: PartitionKey { topic: TopicKey::Id(_), .. }, .. }));
+        let uses_topic_ids =
+            matches!(wanted.first(), Some(Wanted { key: PartitionKey { topic: TopicKey::Id(_), .. }, .. }));
         let mut session = Session::new(uses_topic_ids, now);
         wanted.iter().for_each(|wanted| session.want(wanted.clone()));
         for (wanted, seen) in wanted.iter().zip(seen) {
@@ -321,7 +322,8 @@ impl FetchSessions {
         if self.sessions.len() < self.limits.sessions_max {
             return true;
         }
-        let stale = self.by_last_use.first().filter(|(last_use, _)| now.since(*last_use) > self.limits.idle_max);
+        let stale =
+            self.by_last_use.first().filter(|(last_use, _)| now.since(*last_use) > self.limits.idle_max);
         let smaller = self.by_size.first().filter(|(smallest, _)| *smallest < size);
         let place = stale.map(|(_, id)| *id).or(smaller.map(|(_, id)| *id));
         place.is_some_and(|id| self.remove(id).is_some())
@@ -367,7 +369,10 @@ fn named<'r>(request: &'r FetchRequest<'_>, uses_topic_ids: bool) -> impl Iterat
     topics.take(NAMED_MAX)
 }
 
-fn forgotten<'r>(request: &'r FetchRequest<'_>, uses_topic_ids: bool) -> impl Iterator<Item = PartitionKey> + 'r {
+fn forgotten<'r>(
+    request: &'r FetchRequest<'_>,
+    uses_topic_ids: bool,
+) -> impl Iterator<Item = PartitionKey> + 'r {
     request.forgotten_topics_data.iter().flat_map(move |topic| {
         let key = topic_key(&topic.topic, topic.topic_id, uses_topic_ids);
         let partitions: Vec<_> = topic.partitions.iter().take(NAMED_MAX).collect();

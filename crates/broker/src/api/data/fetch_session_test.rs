@@ -74,12 +74,9 @@ fn trouble_is_said_again_and_its_end_too() {
     let (mut sessions, now) = (sessions(9, 99), Instant::now());
     let id = begin(&mut sessions, 1, now);
     let trouble = Seen { is_trouble: true, high_watermark: -1, log_start: -1, has_records: false };
-    for (epoch, seen, belongs) in [
-        (1, trouble, true),
-        (2, trouble, true),
-        (3, nothing_new(0), true),
-        (4, nothing_new(0), false),
-    ] {
+    for (epoch, seen, belongs) in
+        [(1, trouble, true), (2, trouble, true), (3, nothing_new(0), true), (4, nothing_new(0), false)]
+    {
         let (context, wanted) = sessions.open(&request(id, epoch, &[], &[]), 12, now).unwrap();
         assert_eq!(sessions.settle(context, &wanted, &[seen], now), (id, vec![belongs]), "epoch {epoch}");
     }
@@ -101,7 +98,8 @@ fn a_partition_that_gave_records_waits_for_its_turn() {
 fn lost_and_repeated_requests_are_noticed() {
     let (mut sessions, now) = (sessions(9, 99), Instant::now());
     let id = begin(&mut sessions, 1, now);
-    let mut open = |id, epoch, version| sessions.open(&request(id, epoch, &[], &[]), version, now).map(|_| ());
+    let mut open =
+        |id, epoch, version| sessions.open(&request(id, epoch, &[], &[]), version, now).map(|_| ());
     assert_eq!(open(id, 2, 12), Err(ErrorCode::INVALID_FETCH_SESSION_EPOCH));
     assert_eq!(open(id, 1, 13), Err(ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR));
     assert_eq!(open(id, 1, 12), Ok(()));

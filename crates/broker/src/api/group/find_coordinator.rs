@@ -60,7 +60,9 @@ pub(crate) fn handle<'a>(
 fn refusal(key_type: i8, key: &str, version: i16) -> (ErrorCode, &'static str) {
     match key_type {
         GROUP | TRANSACTION => (ErrorCode::COORDINATOR_NOT_AVAILABLE, NOT_AVAILABLE),
-        SHARE if version >= SHARE_SINCE && is_share_key(key) => (ErrorCode::COORDINATOR_NOT_AVAILABLE, NOT_AVAILABLE),
+        SHARE if version >= SHARE_SINCE && is_share_key(key) => {
+            (ErrorCode::COORDINATOR_NOT_AVAILABLE, NOT_AVAILABLE)
+        }
         SHARE => (ErrorCode::INVALID_REQUEST, ""),
         _ => (ErrorCode::INVALID_REQUEST, MALFORMED),
     }
@@ -96,7 +98,11 @@ mod tests {
             (-1, "g", 6, ErrorCode::INVALID_REQUEST),
             (7, "g", 3, ErrorCode::INVALID_REQUEST),
         ] {
-            assert_eq!(refusal(key_type, key, version).0, error, "type {key_type}, key {key}, version {version}");
+            assert_eq!(
+                refusal(key_type, key, version).0,
+                error,
+                "type {key_type}, key {key}, version {version}"
+            );
         }
     }
 }

@@ -27,7 +27,8 @@ pub(crate) fn handle<'a>(
     caller: &Caller<'_>,
     request: &ApiVersionsRequest<'a>,
 ) -> ApiVersionsResponse<'a> {
-    let says_what_it_is = is_software(&request.client_software_name) && is_software(&request.client_software_version);
+    let says_what_it_is =
+        is_software(&request.client_software_name) && is_software(&request.client_software_version);
     if caller.version >= CLIENT_SOFTWARE_SINCE && !says_what_it_is {
         return ApiVersionsResponse { error_code: ErrorCode::INVALID_REQUEST.code(), ..Default::default() };
     }

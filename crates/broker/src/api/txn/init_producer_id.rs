@@ -47,7 +47,11 @@ fn check(request: &InitProducerIdRequest<'_>) -> Result<(), ErrorCode> {
 }
 
 fn refused(error: ErrorCode) -> InitProducerIdResponse {
-    InitProducerIdResponse { error_code: error.code(), producer_epoch: -1, ..InitProducerIdResponse::default() }
+    InitProducerIdResponse {
+        error_code: error.code(),
+        producer_epoch: -1,
+        ..InitProducerIdResponse::default()
+    }
 }
 
 #[cfg(test)]
@@ -57,13 +61,14 @@ mod tests {
     #[test]
     fn an_id_comes_with_its_epoch_or_not_at_all() {
         // Tried against a running Kafka 4.3.1.
-        let request = |id: Option<&'static str>, producer_id, producer_epoch, timeout| InitProducerIdRequest {
-            transactional_id: id.map(Into::into),
-            transaction_timeout_ms: timeout,
-            producer_id,
-            producer_epoch,
-            ..InitProducerIdRequest::default()
-        };
+        let request =
+            |id: Option<&'static str>, producer_id, producer_epoch, timeout| InitProducerIdRequest {
+                transactional_id: id.map(Into::into),
+                transaction_timeout_ms: timeout,
+                producer_id,
+                producer_epoch,
+                ..InitProducerIdRequest::default()
+            };
         assert_eq!(check(&request(None, -1, -1, -5)), Ok(()));
         assert_eq!(check(&request(None, 5, 3, 1)), Ok(()));
         assert_eq!(check(&request(None, -4, -4, 1)), Ok(()));
