@@ -1,8 +1,8 @@
 //! All logs of a shard's partitions, in the hands of the shard's one thread: where `apply` appends, and what decides which
 //! tails leave memory when.
 //!
-//! The owner calls [`ShardLogs::maintain`] after it applied entries, when [`crate::segment_writer::StoreListener::stored`]
-//! names the shard, and at the time that the last call named. It hands the works to the store.
+//! The owner calls [`ShardLogs::maintain`] after it applied entries, when [`crate::segment_writer::Progress::stored`] names
+//! the shard, and at the time that the last call named. It hands the works to the store.
 //!
 //! Invariant: nothing here grows with the number of idle partitions but the map of logs itself.
 //! Invariant: `Covered { index }` follows every work that carries an effect of an entry up to `index`.

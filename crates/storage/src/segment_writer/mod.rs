@@ -3,7 +3,7 @@
 //!
 //! [`WriterCore`] is all of it without a thread: it is stepped by the thread in [`Store`], or by a simulator. A cut's
 //! batches are appended as they came to the partition's active segment; where a future version merges them there is one
-//! function, [`append::encode`]. After the write the new view is published, and the tail gives the memory back. A
+//! function, `append::encode`. After the write the new view is published, and the tail gives the memory back. A
 //! checkpoint syncs the segments that were written to, then appends the partitions' records to the checkpoint log; only
 //! then is a shard reported as covered, so that the WAL may drop the entries.
 //!

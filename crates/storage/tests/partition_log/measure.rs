@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use env::Instant;
-use env::disk::{Disk, RealDisk};
+use env::disk::{Access, Caching, Disk, RealDisk};
 use storage::id::{PartitionId, ShardId, TopicId};
 use storage::partition_log::ShardLogs;
 use storage::segment_writer::{StoreOptions, WriterCore};
@@ -19,7 +19,10 @@ fn open(dir: &Path) -> (WriterCore, ShardLogs) {
 }
 
 fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = RealDisk.open(Path::new("/proc/self/status"), Access::Read, Caching::Cached).unwrap();
+    let mut bytes = [0; 8192];
+    let count = status.read_at(&mut bytes, 0).unwrap();
+    let status = std::str::from_utf8(&bytes[..count]).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
