@@ -12,6 +12,7 @@ from schema import API, Malformed
 from topics import create
 
 NONE_UUID = uuid.UUID(int=0)
+# Reduced to whether they are there: -1, 0, null and the empty string stay what they are.
 MASKED = {
     "TopicId": uuid.UUID,
     "ClusterId": str,
@@ -22,26 +23,41 @@ MASKED = {
     "NodeId": int,
     "ControllerId": int,
     "LeaderId": int,
+    "LeaderEpoch": int,
     "SessionId": int,
     "LogAppendTimeMs": int,
-    "ErrorMessage": str,
     "BatchIndexErrorMessage": str,
     "ReplicaNodes": list,
     "IsrNodes": list,
 }
-# A producer id may be 0.
-NOTHING = {"ProducerId": (-1,)}
+NOTHING = (-1, 0, NONE_UUID, "")
+# These may be 0.
+NOTHING_BUT_MINUS_ONE = {"ProducerId": (-1,), "LeaderEpoch": (-1,)}
+# Beside an error, these tell a person something at most: Kafka sets them for some errors only.
+IDLE_BESIDE_ERRORS = ("ErrorMessage", "LogStartOffset")
 
 
 def masked(value, name=""):
-    """`value` with every drawn id reduced to whether it is there: -1, 0 and null stay what they are."""
+    """`value` without what has to differ."""
     if isinstance(value, dict):
-        return {k: masked(v, k) for k, v in value.items()}
-    if name in MASKED and isinstance(value, MASKED[name]) and value not in NOTHING.get(name, (-1, 0, NONE_UUID, "")):
+        is_error = value.get("ErrorCode", 0) != 0
+        return {k: masked(v, k) for k, v in value.items() if not (is_error and k in IDLE_BESIDE_ERRORS)}
+    if name == "Records" and value:
+        return without_epochs(value)
+    if name in MASKED and isinstance(value, MASKED[name]) and value not in NOTHING_BUT_MINUS_ONE.get(name, NOTHING):
         return f"some {name}"
     if isinstance(value, list):
         return sorted((masked(v) for v in value), key=lambda v: str(by_identity(v)))
     return value
+
+
+def without_epochs(records):
+    """Record batches with their leader epochs set to 0; the checksum does not cover them."""
+    data, at = bytearray(records), 0
+    for header in raw.batches(records):
+        data[at + 12 : at + 16] = bytes(4)
+        at += 12 + header["length"]
+    return bytes(data)
 
 
 def by_identity(value):

@@ -245,7 +245,6 @@ FETCHES = {
     "an unknown partition": lambda t: fetch(t, 12, partition=7),
     "an unknown topic": lambda _: fetch("no-such-topic", 12),
     "an epoch of the future": lambda t: fetch(t, 12, epoch=100),
-    "the current epoch": lambda t: fetch(t, 12, epoch=0),
     "read committed": lambda t: fetch(t, 12, IsolationLevel=1),
     "a session that is not there": lambda t: fetch(t, 12, SessionId=99, SessionEpoch=3),
 }
@@ -261,6 +260,18 @@ def test_a_fetch_is_answered_as_kafka_answers_it(desks, what):
         return str(desk.ask(**FETCHES[what](fresh))).replace(fresh, "TOPIC")
 
     compare(desks, question)
+
+
+def test_a_fetch_names_the_leader_epoch_that_metadata_gave(desks, topic):
+    """Could break: the epoch of Metadata is the current one, the next one is UNKNOWN_LEADER_EPOCH (KIP-320)."""
+
+    def question(desk, ahead):
+        described = desk.connection.ask("Metadata", 12, Topics=[{"Name": topic}])["Topics"][0]["Partitions"]
+        epoch = next(p["LeaderEpoch"] for p in described if p["PartitionIndex"] == 1)
+        return desk.ask(**fetch(topic, 12, partition=1, epoch=epoch + ahead))
+
+    for ahead in (0, 1):
+        compare(desks, lambda d, a=ahead: question(d, a))
 
 
 @pytest.mark.parametrize("version", range(13, API["Fetch"].request.versions[1] + 1))
