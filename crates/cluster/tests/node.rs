@@ -1,5 +1,5 @@
 //! What a node of one broker keeps over a restart, on the real disk.
-#![allow(clippy::disallowed_methods, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

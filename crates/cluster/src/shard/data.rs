@@ -112,7 +112,7 @@ fn append(
         last_offset_delta: header.last_offset_delta,
         max_timestamp: header.max_timestamp,
         max_timestamp_delta: item.offset_delta_of_max_timestamp,
-        producer: header.has_producer_id().then(|| ProducerStamp {
+        producer: header.has_producer_id().then_some(ProducerStamp {
             id: header.producer_id,
             epoch: header.producer_epoch,
             base_sequence: header.base_sequence,

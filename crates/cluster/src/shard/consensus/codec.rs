@@ -54,7 +54,7 @@ pub(super) fn hard_state(state: &HardState) -> Bytes {
     let mut writer = Writer::new(&mut out);
     writer.int8(HARD_STATE_VERSION);
     writer.bool(state.vote.is_some());
-    let vote = state.vote.clone().unwrap_or_else(|| Vote::new(0, 0));
+    let vote = state.vote.unwrap_or_else(|| Vote::new(0, 0));
     write_u64(&mut writer, vote.leader_id.term);
     write_u64(&mut writer, vote.leader_id.voted_for);
     writer.bool(vote.committed);

@@ -52,7 +52,7 @@ impl LogInner {
     }
 
     pub(super) fn purged(&self) -> Option<LogId> {
-        self.purged.clone()
+        self.purged
     }
 }
 
@@ -73,7 +73,7 @@ impl LogStore {
             let id = LogPosition { term: entry.term, index: entry.index };
             unapplied.push_back(codec::read_entry(log_id(id), entry.payload)?);
         }
-        let last = unapplied.back().map(|entry| entry.log_id.clone()).or_else(|| purged.clone());
+        let last = unapplied.back().map(|entry| entry.log_id).or(purged);
         let hard_state =
             recovered.vote.map_or(Ok(HardState::default()), |bytes| codec::read_hard_state(&bytes))?;
         let inner = LogInner { hard_state, purged, last, committed: recovered.committed, unapplied };
@@ -127,7 +127,7 @@ impl RaftLogReader<Types> for LogStore {
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
-        Ok(self.inner.borrow().hard_state.vote.clone())
+        Ok(self.inner.borrow().hard_state.vote)
     }
 }
 
@@ -136,7 +136,7 @@ impl RaftLogStorage<Types> for LogStore {
 
     async fn get_log_state(&mut self) -> Result<LogState<Types>, io::Error> {
         let log = self.inner.borrow();
-        Ok(LogState { last_purged_log_id: log.purged.clone(), last_log_id: log.last.clone() })
+        Ok(LogState { last_purged_log_id: log.purged, last_log_id: log.last })
     }
 
     async fn get_log_reader(&mut self) -> Self {
@@ -144,7 +144,7 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
-        self.inner.borrow_mut().hard_state.vote = Some(vote.clone());
+        self.inner.borrow_mut().hard_state.vote = Some(*vote);
         self.write_hard_state().await
     }
 
@@ -152,7 +152,7 @@ impl RaftLogStorage<Types> for LogStore {
         let log = self.inner.borrow();
         let committed = log.committed;
         let known = log.unapplied.iter().rev().find(|entry| Some(entry.log_id.index) <= committed);
-        Ok(known.map(|entry| entry.log_id.clone()))
+        Ok(known.map(|entry| entry.log_id))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
@@ -166,7 +166,7 @@ impl RaftLogStorage<Types> for LogStore {
             let (term, index) = (*entry.log_id.leader_id, entry.log_id.index);
             let payload = Payload::One(codec::entry_bytes(&entry));
             frames.push(Frame::Entry { term, index, meta: 0, payload });
-            log.last = Some(entry.log_id.clone());
+            log.last = Some(entry.log_id);
             log.unapplied.push_back(entry);
         }
         drop(log);
@@ -192,7 +192,7 @@ impl RaftLogStorage<Types> for LogStore {
         {
             let mut log = self.inner.borrow_mut();
             log.applied(log_id.index);
-            log.last = log.last.clone().max(Some(log_id.clone()));
+            log.last = log.last.max(Some(log_id));
             log.purged = Some(log_id);
         }
         self.write(Frame::Purge(position)).await

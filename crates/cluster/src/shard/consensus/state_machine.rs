@@ -53,7 +53,7 @@ impl RaftStateMachine<Types> for StateMachine {
     type SnapshotBuilder = NoSnapshots;
 
     async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), io::Error> {
-        Ok((self.applied.clone(), self.membership.clone()))
+        Ok((self.applied, self.membership.clone()))
     }
 
     async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
@@ -63,7 +63,7 @@ impl RaftStateMachine<Types> for StateMachine {
         while let Some(next) = entries.next().await {
             let (entry, responder) = next?;
             let (term, index) = (*entry.log_id.leader_id, entry.log_id.index);
-            self.applied = Some(entry.log_id.clone());
+            self.applied = Some(entry.log_id);
             let outcome = match entry.payload {
                 EntryPayload::Blank => Outcome::Done,
                 EntryPayload::Membership(membership) => {
