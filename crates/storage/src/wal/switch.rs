@@ -141,7 +141,11 @@ impl WalCore {
         self.stats.files_opened_unprepared += 1;
         let generation = self.next_generation();
         let bytes = self.options.file_bytes;
-        let ready = obtain(&*self.disk, &self.dir, &self.options, generation, bytes, &mut self.free)?;
+        let ready = match obtain(&*self.disk, &self.dir, &self.options, generation, bytes, &mut self.free) {
+            // Also a directory may have no room for one more name.
+            Err(error) if error.is_no_space() => None,
+            obtained => obtained?,
+        };
         self.short_of_space = ready.is_none();
         Ok(ready)
     }
