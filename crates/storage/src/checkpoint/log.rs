@@ -61,6 +61,9 @@ impl CheckpointLog {
             file.set_len(end)?;
             file.sync()?;
         }
+        // After a failed sync and a start without the machine's, these bytes may be in its cache only.
+        let valid = usize::try_from(end).unwrap_or(usize::MAX).min(bytes.len());
+        file.write_at_durable(&bytes[..valid], 0)?;
         Ok((Self { live: header.complete, ..Self::with(disk, dir, file, header.generation, end) }, state))
     }
 
