@@ -3,12 +3,13 @@
 //! In order: settings, messages, the data directory, the broker, its lines on start; then signals. The
 //! first SIGTERM or SIGINT drains, the second ends at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
 use cluster::node::NodeOptions;
 use env::disk::RealDisk;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
     command,
     config::{Config, InForce},
     data_dir::DataDir,
-    logging,
+    logging, output,
     signals::Signals,
 };
 
@@ -54,14 +55,38 @@ async fn until_stopped(in_force: &InForce, data_dir: &DataDir) -> Result<()> {
     info!("an acknowledged record has been synced to disk");
     for (name, address) in server.addresses() {
         info!("listening on {address} ({name})");
+        announce(address);
     }
-    let stop = async {
-        let signal = signals.next().await;
-        info!("{signal}: answering what is under way, then stopping");
+    let (stop, told_to_stop) = oneshot::channel();
+    let signalled = async {
+        let first = signals.next().await;
+        info!("{first}: answering what is under way, then stopping; once more ends at once");
+        // The receiver lives as long as the server runs, which this future doesn't outlive.
+        let _ = stop.send(());
+        signals.next().await
     };
-    server.run(stop).await;
-    info!("stopped");
+    let serving = server.run(async {
+        // Without a sender nobody is left to tell: that is a reason to stop, too.
+        let _ = told_to_stop.await;
+    });
+    tokio::select! {
+        () = serving => info!("stopped"),
+        second = signalled => end_at_once(second),
+    }
     Ok(())
+}
+
+/// Tells a program that started us where we listen, whatever `logging.*` says: the only thing on standard
+/// output, a line for each listener. That nobody reads it is no reason to stop.
+fn announce(address: SocketAddr) {
+    let _ = output::line(&format!("listening on {address}")).and_then(|()| output::finish());
+}
+
+/// Acknowledged records are on disk at any moment, so that nothing is lost by it.
+#[allow(clippy::disallowed_methods)] // the binary may end the process
+fn end_at_once(signal: &str) -> ! {
+    warn!("{signal} again: ending at once");
+    std::process::exit(1)
 }
 
 fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {

@@ -1,0 +1,6 @@
+//! The binary as a person or a script meets it: output, exit status, signals.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // tests, and they stand outside of the process
+
+mod process;
+mod serving;
+mod usage;
