@@ -58,11 +58,6 @@ impl Topics {
         Self { defaults, ..Self::default() }
     }
 
-    /// What a topic without configs of its own has.
-    pub(crate) fn defaults(&self) -> &TopicConfig {
-        &self.defaults
-    }
-
     /// The topic called `name` in an image of `version`.
     pub(crate) fn by_name(&self, version: u64, image: &Image, name: &str) -> Option<Rc<TopicHandle>> {
         self.refresh(version);

@@ -112,7 +112,7 @@ async fn find(
     match asked.timestamp {
         LATEST | EARLIEST | EARLIEST_LOCAL => Ok(end_or_start(&partition, asked.timestamp, current)),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
-        MAX_TIMESTAMP => find_aside(&partition, |log| max_timestamp(log)).await,
+        MAX_TIMESTAMP => find_aside(&partition, max_timestamp).await,
         time => find_aside(&partition, move |log| by_time(log, time)).await,
     }
 }
