@@ -122,8 +122,9 @@ fn append(
     };
     let is_append_time = header.timestamp_type() == TimestampType::LogAppendTime;
     let appended = logs.append(index, &item.partition, pin, batch, now).ok_or(Refused::UnknownPartition)?;
-    let (base_offset, timestamp) = match appended {
-        partition_log::Appended::At { base_offset } => (base_offset, header.max_timestamp),
+    let (base_offset, log_append_time) = match appended {
+        partition_log::Appended::At { base_offset } if is_append_time => (base_offset, header.max_timestamp),
+        partition_log::Appended::At { base_offset } => (base_offset, -1),
         partition_log::Appended::Refused(verdict) => original_of(verdict)?,
         // Nobody waits for an entry from before the restart.
         partition_log::Appended::Replayed => (-1, -1),
@@ -132,12 +133,13 @@ fn append(
     partition.moved();
     Ok(Appended {
         base_offset,
-        log_append_time: if is_append_time { timestamp } else { -1 },
+        log_append_time,
         log_start_offset: partition.reader.offsets().log_start,
     })
 }
 
-/// The base offset and timestamp of the batch that a duplicate repeats.
+/// The base offset and timestamp of the batch that a duplicate repeats. Kafka answers that timestamp as log append time,
+/// also where the producer sets the times.
 fn original_of(verdict: Verdict) -> Result<(i64, i64), Refused> {
     match verdict {
         Verdict::Duplicate { base_offset, timestamp } => Ok((base_offset, timestamp)),

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use env::Instant;
+use rustc_hash::FxBuildHasher;
 
 use super::cut::Work;
 use super::due::DueLimits;
@@ -48,7 +49,7 @@ pub struct ShardLogs {
     pinned: Arc<PinnedBytes>,
     /// Shared by all empty logs.
     empty: Arc<StoredPart>,
-    logs: HashMap<PartitionId, PartitionLog>,
+    logs: HashMap<PartitionId, PartitionLog, FxBuildHasher>,
     /// How often the segment writer published for this shard, and how often when `blocked` was looked at last.
     published: Arc<AtomicU64>,
     published_seen: u64,
