@@ -25,7 +25,7 @@ use crate::id::ShardId;
 /// How long to wait before asking a full disk again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
-/// Told, on the WAL thread, what has become durable.
+/// Told, on the WAL thread, what has become durable. It must not own a [`Wal`]: the last handle joins that thread.
 pub trait WalListener: Send + Sync {
     /// The frames of these tickets are durable, or will never be known to be. Called once per write, tickets in the order
     /// of their appends; what is left in `batch` is cleared afterwards. Must not block: the next write waits for it.
