@@ -260,6 +260,7 @@ fn not_created(error: &CreateTopicError) -> Refusal {
 fn created(broker: &Broker, new: &NewTopic, topic_id: Uuid) -> CreatableTopicResult<'static> {
     CreatableTopicResult {
         topic_id,
+        error_message: None,
         num_partitions: i32::try_from(new.partitions).unwrap_or(i32::MAX),
         replication_factor: 1,
         configs: Some(described(&broker.options.topic_defaults, &new.configs)),

@@ -52,6 +52,8 @@ pub(crate) async fn handle<'a>(
                 Times::Again => continue,
             },
             (None, id) => match ids.times(&id) {
+                // As in Kafka, a topic that is named both ways is answered once, and stays.
+                Times::Once if is_named_once(broker, id, &names) => continue,
                 Times::Once => delete_by_id(broker, state, id).await,
                 Times::First => invalid(state, "Duplicate topic id."),
                 Times::Again => continue,
@@ -60,6 +62,10 @@ pub(crate) async fn handle<'a>(
         responses.push(response);
     }
     DeleteTopicsResponse { throttle_time_ms: 0, responses: responses.into() }
+}
+
+fn is_named_once(broker: &Broker, id: Uuid, names: &Seen<&str>) -> bool {
+    broker.node().image().topic_by_id(TopicId(id.0)).is_some_and(|topic| names.is_once(&&*topic.name))
 }
 
 async fn delete_by_name<'a>(
@@ -143,6 +149,10 @@ impl<T: Eq + Hash> Seen<T> {
 
     fn contains(&self, one: &T) -> bool {
         self.0.contains_key(one)
+    }
+
+    fn is_once(&self, one: &T) -> bool {
+        matches!(self.0.get(one), Some((1, _)))
     }
 
     fn times(&mut self, one: &T) -> Times {

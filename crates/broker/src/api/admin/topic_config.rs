@@ -172,7 +172,8 @@ pub(crate) fn describe<'a>(
     defaults: &'a TopicConfig,
     configs: &'a BTreeMap<String, String>,
 ) -> impl Iterator<Item = Described> + 'a {
-    TABLE.iter().map(|known| {
+    let is_shown = |known: &&table::Known| known.is_shown() || configs.contains_key(known.name);
+    TABLE.iter().filter(is_shown).map(|known| {
         let name = known.name;
         if let Some(value) = configs.get(name) {
             return Described { name, value: value.clone().into(), source: ConfigSource::Topic };

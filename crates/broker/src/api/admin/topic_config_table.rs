@@ -36,6 +36,9 @@ const fn known(name: &'static str, kind: Kind, default: &'static str) -> Known {
     Known { name, kind, default }
 }
 
+/// Begins the names of configs that Kafka has for its own tests: taken, but shown only where they are set.
+const INTERNAL: &str = "internal.";
+
 const LONG_MAX: &str = "9223372036854775807";
 
 /// All of them, names ascending.
@@ -55,6 +58,7 @@ pub(super) const TABLE: &[Known] = &[
     known("flush.ms", Kind::Long(0), LONG_MAX),
     known("follower.replication.throttled.replicas", Kind::ThrottledReplicas, ""),
     known("index.interval.bytes", Kind::Int(0, i32::MAX), "4096"),
+    known("internal.segment.bytes", Kind::Int(i32::MIN, i32::MAX), "1073741824"),
     known("leader.replication.throttled.replicas", Kind::ThrottledReplicas, ""),
     known("local.retention.bytes", Kind::Long(-2), "-2"),
     known("local.retention.ms", Kind::Long(-2), "-2"),
@@ -85,6 +89,11 @@ pub(super) fn find(name: &str) -> Option<&'static Known> {
 }
 
 impl Known {
+    /// Whether it is shown where it is not set.
+    pub(super) fn is_shown(&self) -> bool {
+        !self.name.starts_with(INTERNAL)
+    }
+
     /// Checks a value as Kafka does: spaces around it don't count.
     pub(super) fn check(&self, value: &str) -> Result<(), ConfigError> {
         let refuse = |why: String| Err(ConfigError::Value { name: self.name, value: value.to_owned(), why });

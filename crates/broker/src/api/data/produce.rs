@@ -212,7 +212,8 @@ fn check_batch(
     let is_create_time = config.timestamp_type == TimestampType::CreateTime;
     let limits = Limits {
         batch_bytes_max: config.max_message_bytes,
-        decompressed_bytes_max: DECOMPRESSED_BYTES_MIN.max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
+        decompressed_bytes_max: DECOMPRESSED_BYTES_MIN
+            .max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
         timestamp_oldest: if is_create_time {
             now.saturating_sub(config.timestamp_before_max_ms)
         } else {
