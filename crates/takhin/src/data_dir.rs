@@ -8,7 +8,6 @@
 //! format.version=1
 //! cluster.id=9Yh2kX0oTJqGmXx3fYyq3A
 //! node.id=1
-//! data.shards=4
 //! ```
 //!
 //! Refused, in one line each: a directory in use, of another format version, of another broker id, with a
@@ -27,9 +26,6 @@ use env::disk::{Access, Caching, DirLock, Disk, DiskError, LockError};
 /// Version of everything below the directory. It changes when an older binary must not touch the files.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
-/// Data shards of a new directory (shard 0, with the metadata, is not counted).
-pub(crate) const DATA_SHARDS_DEFAULT: u32 = 4;
-
 /// Bound on what is read from `meta`, in bytes.
 const META_BYTES_MAX: usize = 4096;
 const META_FILE: &str = "meta";
@@ -45,8 +41,6 @@ pub(crate) struct Meta {
     pub(crate) cluster_id: String,
     /// `kafka.broker.id` at the time of formatting.
     pub(crate) node_id: i32,
-    /// Fixed for ever: partitions are spread over so many shards.
-    pub(crate) data_shards: u32,
 }
 
 /// A directory that this process may use until it drops this.
@@ -148,7 +142,7 @@ fn lock(disk: &dyn Disk, path: &Path) -> Result<DirLock, DataDirError> {
 
 /// Writes `meta` under another name first: it is there completely or not at all.
 fn format(disk: &dyn Disk, path: &Path, cluster_id: String, node_id: i32) -> Result<Meta, DiskError> {
-    let meta = Meta { cluster_id, node_id, data_shards: DATA_SHARDS_DEFAULT };
+    let meta = Meta { cluster_id, node_id };
     let (new, done) = (path.join(META_NEW_FILE), path.join(META_FILE));
     match disk.remove(&new) {
         Err(e) if !e.is_not_found() => return Err(e),
@@ -163,10 +157,8 @@ fn format(disk: &dyn Disk, path: &Path, cluster_id: String, node_id: i32) -> Res
 }
 
 fn render(meta: &Meta) -> String {
-    let Meta { cluster_id, node_id, data_shards } = meta;
-    format!(
-        "{META_HEAD}\nformat.version={FORMAT_VERSION}\ncluster.id={cluster_id}\nnode.id={node_id}\ndata.shards={data_shards}\n"
-    )
+    let Meta { cluster_id, node_id } = meta;
+    format!("{META_HEAD}\nformat.version={FORMAT_VERSION}\ncluster.id={cluster_id}\nnode.id={node_id}\n")
 }
 
 /// `None` where there is none yet.
@@ -198,10 +190,9 @@ fn read_meta(disk: &dyn Disk, path: &Path) -> Result<Option<Meta>, DataDirError>
     let meta = Meta {
         cluster_id: value("cluster.id")?.to_owned(),
         node_id: value("node.id")?.parse().map_err(|_| damaged("its node.id is no number"))?,
-        data_shards: value("data.shards")?.parse().map_err(|_| damaged("its data.shards is no number"))?,
     };
     // The file is written once and whole, so anything else was done to it later.
-    if render(&meta) != text || meta.cluster_id.is_empty() || meta.data_shards == 0 {
+    if render(&meta) != text || meta.cluster_id.is_empty() {
         return Err(damaged("it is not as it was written"));
     }
     Ok(Some(meta))

@@ -50,7 +50,7 @@ fn a_missing_directory_is_made_and_keeps_its_identity() {
     let first = open(&path).unwrap();
     assert!(first.is_new);
     assert_eq!(first.meta.cluster_id.len(), 22);
-    assert_eq!((first.meta.node_id, first.meta.data_shards), (1, 4));
+    assert_eq!(first.meta.node_id, 1);
     let meta = first.meta.clone();
     drop(first);
     let again = open(&path).unwrap();
@@ -141,8 +141,7 @@ fn every_change_to_meta_is_refused() {
         format!("{good}\n"),
         good.replace("node.id=1", "node.id=+1"),
         good.replace("node.id=1", "node.id=99999999999"),
-        good.replace("data.shards=4", "data.shards=0"),
-        good.replace("data.shards", "data.shard"),
+        good.replace("node.id", "node"),
         good.replace('\n', "\r\n"),
         "\0".repeat(8192),
     ] {

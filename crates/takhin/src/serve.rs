@@ -38,12 +38,11 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
     let config = &in_force.config;
     let data_dir = DataDir::open(&RealDisk, &config.storage.data_dir, config.kafka.broker_id)?;
     info!(
-        "data directory {}: {}, cluster {}, node {}, {} data shards",
+        "data directory {}: {}, cluster {}, node {}",
         data_dir.path.display(),
         if data_dir.is_new { "new" } else { "opened" },
         data_dir.meta.cluster_id,
         data_dir.meta.node_id,
-        data_dir.meta.data_shards,
     );
     env::task::block_on_io_thread(until_stopped(&in_force, &data_dir)).context("starting")?
 }
