@@ -56,3 +56,8 @@ pub fn spawn_thread<T: Send + 'static>(
 pub fn park_timeout(span: std::time::Duration) {
     std::thread::park_timeout(span);
 }
+
+/// Ends the process with `status`, whatever its threads are doing.
+pub fn end_process(status: i32) -> ! {
+    std::process::exit(status)
+}

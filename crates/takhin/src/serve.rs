@@ -82,10 +82,9 @@ fn announce(address: SocketAddr) {
 }
 
 /// Acknowledged records are on disk at any moment, so that nothing is lost by it.
-#[allow(clippy::disallowed_methods)] // the binary may end the process
 fn end_at_once(signal: &str) -> ! {
     warn!("{signal} again: ending at once");
-    std::process::exit(1)
+    env::task::end_process(1)
 }
 
 fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {

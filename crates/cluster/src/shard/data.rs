@@ -131,11 +131,7 @@ fn append(
     };
     let partition = partitions.find(&item.partition).ok_or(Refused::UnknownPartition)?;
     partition.moved();
-    Ok(Appended {
-        base_offset,
-        log_append_time,
-        log_start_offset: partition.reader.offsets().log_start,
-    })
+    Ok(Appended { base_offset, log_append_time, log_start_offset: partition.reader.offsets().log_start })
 }
 
 /// The base offset and timestamp of the batch that a duplicate repeats. Kafka answers that timestamp as log append time,
