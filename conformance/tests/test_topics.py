@@ -90,6 +90,22 @@ def test_what_cannot_be_created_is_refused_with_kafkas_error(broker, topic_name)
         assert {t["ErrorCode"] for t in twice["Topics"]} == {42}, "a name twice in a request is INVALID_REQUEST"
 
 
+def test_hundreds_of_topics_are_created_one_after_another(broker, topic_name):
+    """Could break: what a broker does only after so and so many changes to its metadata, a snapshot of them for one."""
+    stem = topic_name()
+    names = {f"{stem}-{i}" for i in range(300)}
+    with raw.Connection(broker) as connection:
+        for name in sorted(names):
+            assert raw.create_topic(connection, name)["ErrorCode"] == 0
+        assert names <= {t["Name"] for t in connection.ask("Metadata", 12, Topics=None)["Topics"]}
+        for name in sorted(names):
+            assert delete(connection, name) == 0
+        deadline = time.monotonic() + 20
+        while names & {t["Name"] for t in connection.ask("Metadata", 12, Topics=None)["Topics"]}:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 def test_validate_only_creates_nothing(broker, topic_name):
     """Could break: the answer is that of a real creation."""
     name = topic_name()
