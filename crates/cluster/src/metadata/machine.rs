@@ -91,7 +91,9 @@ impl Machine for MetadataMachine {
         if self.since_snapshot >= SNAPSHOT_EVERY {
             self.since_snapshot = 0;
             self.logs.borrow_mut().set_state(self.image.snapshot());
-            self.storekeeper.applied(self.logs.borrow().shard(), index);
+            // The storekeeper borrows the logs itself.
+            let shard = self.logs.borrow().shard();
+            self.storekeeper.applied(shard, index);
         }
         Ok(Outcome::Metadata(outcomes))
     }
