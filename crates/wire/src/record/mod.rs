@@ -3,14 +3,14 @@
 //! Pure and bounded: nothing here trusts a length that it has read, copies a value that it only checks,
 //! or asks for more memory than [`Limits`] says. Broken bytes are a [`BatchError`], never a panic.
 //!
-//! - [`batches`] splits what a produce request or a fetch response carries.
-//! - [`validate`] is what a broker checks before it acknowledges.
-//! - [`read`] hands out the records, for consumers, tools and merging.
+//! - [`batches()`] splits what a produce request or a fetch response carries.
+//! - [`validate()`] is what a broker checks before it acknowledges.
+//! - [`read()`] hands out the records, for consumers, tools and merging.
 //! - [`Builder`] makes a batch; [`control`] makes transaction markers.
 //! - [`header`] holds the 61 bytes in front, and stamps offsets and append times.
 //!
 //! Refused: message formats 0 and 1, which Kafka 4 no longer takes from clients (KIP-724).
-//! Invariant: what [`validate`] accepts, [`read`] reads to its end without an error under the same limits.
+//! Invariant: what [`validate()`] accepts, [`read()`] reads to its end without an error under the same limits.
 
 mod batches;
 mod build;
