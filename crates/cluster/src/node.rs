@@ -53,6 +53,8 @@ pub struct NodeOptions {
     pub queued_bytes_max: usize,
     /// Bytes of WAL files kept.
     pub wal_bytes_max: u64,
+    /// Bytes of one of them.
+    pub wal_file_bytes: u64,
 }
 
 /// The node could not be opened; nothing was lost.
@@ -170,6 +172,7 @@ impl<W: 'static> Node<W> {
         let image = Rc::new(SharedImage::default());
         let (recovered, shard) = (take_shard(&mut in_wal, METADATA_SHARD), stored.take(METADATA_SHARD));
         check_no_gap(METADATA_SHARD, &recovered, shard.covered)?;
+        wal.wal().release(METADATA_SHARD, shard.covered);
         let logs = Rc::new(RefCell::new(shard.logs));
         let machine = MetadataMachine::new(
             image.clone(),
@@ -184,6 +187,7 @@ impl<W: 'static> Node<W> {
         let partitions = Rc::new(Partitions::default());
         let (recovered, shard) = (take_shard(&mut in_wal, DATA_SHARD), stored.take(DATA_SHARD));
         check_no_gap(DATA_SHARD, &recovered, shard.covered)?;
+        wal.wal().release(DATA_SHARD, shard.covered);
         let logs = Rc::new(RefCell::new(shard.logs));
         let machine = DataMachine::new(logs, partitions.clone(), storekeeper.clone());
         let data =
@@ -368,7 +372,11 @@ fn open_wal(
     dir: &Path,
     options: &NodeOptions,
 ) -> Result<(Rc<WalClient>, wal::Recovered), NodeError> {
-    let options = WalOptions { kept_bytes_max: options.wal_bytes_max, ..WalOptions::default() };
+    let options = WalOptions {
+        kept_bytes_max: options.wal_bytes_max,
+        file_bytes: options.wal_file_bytes,
+        ..WalOptions::default()
+    };
     let mailbox = Arc::new(SyncedMailbox::default());
     let (wal, recovered) = Wal::open(disk, &dir.join("wal"), options, mailbox.clone())?;
     Ok((WalClient::new(wal, mailbox), recovered))

@@ -54,7 +54,8 @@ async fn open(dir: &Path) -> Rc<Node<Waiter>> {
         segment_bytes: 1 << 20,
         tail_bytes_max: 64 << 20,
         queued_bytes_max: 16 << 20,
-        wal_bytes_max: 256 << 20,
+        wal_bytes_max: 4 << 20,
+        wal_file_bytes: 1 << 20,
     };
     Node::open(Arc::new(RealDisk), dir, options, Rc::new(Outcomes::default())).await.unwrap()
 }
@@ -132,6 +133,36 @@ fn what_was_acknowledged_is_there_after_a_restart_with_and_without_a_checkpoint(
             }
         });
     }
+}
+
+#[test]
+fn a_node_starts_behind_a_log_that_has_forgotten_its_beginning() {
+    // The log's first entries, with the shard's voters among them, are gone with their files; the checkpoint has the rest.
+    let dir = Directory::new("forgotten");
+    let value = vec![b'x'; 200 << 10];
+    let mut expected = Vec::new();
+    for round in 0..3 {
+        run(async {
+            let node = open(&dir.0).await;
+            if round == 0 {
+                node.create_topic(topic("t", 1)).await.unwrap();
+            }
+            let partition = partition_of(&node, "t", 0);
+            assert_eq!(read_all(&node, partition), expected, "round {round}");
+            for _ in 0..60 {
+                produce(&node, partition, &batch(&value, None)).await.unwrap();
+            }
+            expected = read_all(&node, partition);
+            if round < 2 {
+                node.stop().await;
+            }
+        });
+    }
+    let in_wal: u64 = std::fs::read_dir(dir.0.join("wal"))
+        .unwrap()
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(in_wal < expected.len() as u64 / 2, "{in_wal} bytes are still in the log");
 }
 
 #[test]

@@ -21,6 +21,9 @@ use crate::{
     signals::Signals,
 };
 
+/// Bytes of a file of the write-ahead log; a few are kept and used again.
+const WAL_FILE_BYTES: u64 = 64 << 20;
+
 /// Bytes of records in one fetch answer: Kafka's default of `fetch.max.bytes`.
 const FETCH_RESPONSE_BYTES_MAX: usize = 55 << 20;
 
@@ -95,6 +98,7 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
         tail_bytes_max: config.storage.tail_max_bytes.unwrap_or_else(tail_bytes_max),
         queued_bytes_max: usize::try_from(config.kafka.queued_max_bytes).unwrap_or(usize::MAX),
         wal_bytes_max: config.storage.wal_max_bytes,
+        wal_file_bytes: WAL_FILE_BYTES,
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 
 use futures::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
+use openraft::storage::{Snapshot, SnapshotMeta};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 
@@ -17,6 +18,8 @@ pub(super) struct StateMachine {
     machine: Box<dyn Machine>,
     log: LogStore,
     applied: Option<LogId>,
+    /// The last entry that the log has not any more.
+    released: Option<LogId>,
     membership: StoredMembership,
 }
 
@@ -29,11 +32,11 @@ impl StateMachine {
         // A membership that was set later is found in the log again.
         let is_released = membership.log_id().as_ref() <= applied.as_ref();
         let membership = if is_released { membership } else { StoredMembership::default() };
-        Self { machine, log, applied, membership }
+        Self { machine, log, applied, released: applied, membership }
     }
 }
 
-/// No snapshot is ever asked for: nobody lags behind a shard with one voter.
+/// No snapshot is ever made for anybody: nobody lags behind a shard with one voter.
 pub(super) struct NoSnapshots;
 
 fn no_snapshot() -> io::Error {
@@ -96,6 +99,8 @@ impl RaftStateMachine<Types> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<Types, ()>>, io::Error> {
-        Ok(None)
+        // What the log has released is in the checkpoint, which the machine began with: that is its snapshot.
+        let meta = SnapshotMeta { last_log_id: self.released, last_membership: self.membership.clone() };
+        Ok(self.released.map(|_| Snapshot { meta, snapshot: () }))
     }
 }
