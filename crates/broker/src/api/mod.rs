@@ -16,5 +16,5 @@ pub(crate) mod txn;
 /// such limit; no client comes near it.
 pub(crate) const NAMED_MAX: usize = 100_000;
 
-/// Partitions that one request may create, and the text of the refusal: Kafka's.
+/// Partitions that one request may create: Kafka's bound.
 pub(crate) const NEW_PARTITIONS_MAX: usize = 10_000;

@@ -4,7 +4,8 @@
 //! records have come or its time is over. While it waits, a partition whose high watermark moves wakes it.
 //!
 //! Only committed records are there to be read, so that nobody can tell read_committed from read_uncommitted while there are no
-//! transactions: the last stable offset is the high watermark, no transaction was aborted.
+//! transactions: the last stable offset is the high watermark, no transaction was aborted. zstd goes to clients of every
+//! version, as from Kafka 4.3.1.
 //!
 //! Where it differs from Kafka 4.3.1:
 //! - A partition that is named twice in a request without a session is answered twice (Kafka takes the later one).
