@@ -148,7 +148,9 @@ async fn read(broker: &Broker, caller: &Caller<'_>, request: &FetchRequest<'_>, 
     let is_enough = |looks: &[Look]| {
         looks.iter().any(Look::is_urgent) || looks.iter().map(Look::bytes).sum::<usize>() >= bytes_min
     };
-    let deadline = Instant::now() + Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    // A connection on which nothing happens for so long is closed: nobody waits longer, gone clients included.
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let deadline = Instant::now() + wait.min(broker.options.idle_time_max);
     let mut looks = fetch_read::look(&asks, bytes_max).await;
     if !led.is_empty() && !is_enough(&looks) {
         let mut waiting = Waiting::new(led);
