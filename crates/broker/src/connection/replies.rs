@@ -11,7 +11,9 @@ use env::Instant;
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
 use wire::frame;
-use wire::message::produce::{PartitionProduceResponse, ProduceResponse, TopicProduceResponse};
+use wire::message::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+};
 use wire::primitive::{Message, Uuid, Writer};
 
 use crate::topics::TopicHandle;
@@ -43,15 +45,29 @@ pub(crate) enum PartTopic {
 pub(crate) struct PartAnswer {
     pub(crate) error: ErrorCode,
     pub(crate) message: Option<Box<str>>,
+    /// Which record of the batch is at fault, where one is.
+    pub(crate) record_index: Option<i32>,
     pub(crate) base_offset: i64,
     pub(crate) log_append_time: i64,
     pub(crate) log_start_offset: i64,
 }
 
 impl PartAnswer {
+    fn record_error(&self, batch_index: i32) -> BatchIndexAndErrorMessage<'_> {
+        let batch_index_error_message = self.message.as_deref().map(Into::into);
+        BatchIndexAndErrorMessage { batch_index, batch_index_error_message }
+    }
+
     /// A refusal.
     pub(crate) fn error(error: ErrorCode, message: Option<Box<str>>) -> Self {
-        Self { error, message, base_offset: -1, log_append_time: -1, log_start_offset: -1 }
+        Self {
+            error,
+            message,
+            record_index: None,
+            base_offset: -1,
+            log_append_time: -1,
+            log_start_offset: -1,
+        }
     }
 }
 
@@ -152,6 +168,7 @@ impl Part {
             log_append_time_ms: answer.log_append_time,
             log_start_offset: answer.log_start_offset,
             error_message: answer.message.as_deref().map(Into::into),
+            record_errors: answer.record_index.map(|index| answer.record_error(index)).into_iter().collect(),
             ..PartitionProduceResponse::default()
         }
     }

@@ -168,6 +168,10 @@ fn check_partition<'a>(
     if info.codec == Codec::Zstd && version < ZSTD_SINCE {
         return Err(PartAnswer::error(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, None));
     }
+    if info.header.is_transactional() && produce.transactional_id.is_none() {
+        // Kafka authorizes the transactional id, and there is none to be authorized.
+        return Err(PartAnswer::error(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, None));
+    }
     if info.header.is_transactional() {
         let why = "transactions are not served yet";
         return Err(PartAnswer::error(ErrorCode::INVALID_TXN_STATE, Some(why.into())));
@@ -212,6 +216,7 @@ fn check_batch(
     let is_create_time = config.timestamp_type == TimestampType::CreateTime;
     let limits = Limits {
         batch_bytes_max: config.max_message_bytes,
+        key_required: config.is_compacted,
         decompressed_bytes_max: DECOMPRESSED_BYTES_MIN
             .max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
         timestamp_oldest: if is_create_time {
@@ -231,5 +236,6 @@ fn check_batch(
 }
 
 fn refused(error: &BatchError) -> PartAnswer {
-    PartAnswer::error(error.code(), Some(error.to_string().into()))
+    let record_index = error.record_index();
+    PartAnswer { record_index, ..PartAnswer::error(error.code(), Some(error.to_string().into())) }
 }
