@@ -228,10 +228,13 @@ impl BatchError {
         }
     }
 
-    /// The place of the record that is to blame, for `record_errors` of a produce response (KIP-467).
+    /// The place of the record that is to blame, for `record_errors` of a produce response (KIP-467). As in Kafka, only where a
+    /// record breaks a rule of the topic, not where the batch is broken.
     pub fn record_index(&self) -> Option<i32> {
         match self {
-            BatchError::Timestamp { index, .. } | BatchError::Record { index, .. } => Some(*index),
+            BatchError::Timestamp { index, .. } | BatchError::Record { index, fault: RecordFault::NoKey } => {
+                Some(*index)
+            }
             _ => None,
         }
     }
