@@ -19,7 +19,7 @@ pub struct DueLimits {
 
 impl Default for DueLimits {
     fn default() -> Self {
-        Self { good_bytes: 256 << 10, age_max: Duration::from_secs(1), pinned_bytes_soft: 32 << 20 }
+        Self { good_bytes: 1 << 20, age_max: Duration::from_secs(1), pinned_bytes_soft: 32 << 20 }
     }
 }
 

@@ -43,11 +43,10 @@ pub use epochs::{EpochStart, LeaderEpochs};
 pub use log::{Appended, NewBatch, PartitionLog};
 pub use reader::{LogOffsets, LogRead, LogReader, MaxTimestamp, ReadError, TimestampedBatch};
 pub use shard_logs::{Maintained, ShardLogs};
-pub use slice::{LogSlice, ReadSliceError};
+pub use slice::{BATCH_START_BYTES, LogSlice, ReadSliceError, batch_start};
 pub use tail::{EntryPin, PinnedBytes, TailBatch};
 
 pub(crate) use log::RecoveredLog;
 pub(crate) use offset_index::BatchAt;
 pub(crate) use segment::{Segment, SegmentFiles, dir_name, file_name};
-pub(crate) use slice::copy_batch;
 pub(crate) use view::{SegmentView, StoredPart};

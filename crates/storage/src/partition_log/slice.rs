@@ -87,13 +87,28 @@ pub enum ReadSliceError {
     },
 }
 
-/// Appends a batch with its base offset and leader epoch in place; the CRC covers neither.
+/// Bytes at the front of a batch that a reader gets from [`batch_start`]; the rest is as it was sent.
+pub const BATCH_START_BYTES: usize = MAGIC_AT;
+
+/// The first bytes of a batch of a tail as a consumer gets them: base offset and leader epoch in place. The CRC covers neither.
+///
+/// # Panics
+/// When `bytes` is no batch.
+#[must_use]
+pub fn batch_start(base_offset: i64, leader_epoch: i32, bytes: &[u8]) -> [u8; BATCH_START_BYTES] {
+    assert!(bytes.len() > BATCH_START_BYTES, "a batch shorter than its own header was committed");
+    let mut start = [0; BATCH_START_BYTES];
+    start[..BATCH_LENGTH_AT].copy_from_slice(&base_offset.to_be_bytes());
+    start[BATCH_LENGTH_AT..PARTITION_LEADER_EPOCH_AT]
+        .copy_from_slice(&bytes[BATCH_LENGTH_AT..PARTITION_LEADER_EPOCH_AT]);
+    start[PARTITION_LEADER_EPOCH_AT..].copy_from_slice(&leader_epoch.to_be_bytes());
+    start
+}
+
+/// Appends a batch as a consumer gets it.
 pub(crate) fn copy_batch(base_offset: i64, leader_epoch: i32, bytes: &[u8], out: &mut Vec<u8>) {
-    assert!(bytes.len() > MAGIC_AT, "a batch shorter than its own header was committed");
-    out.extend_from_slice(&base_offset.to_be_bytes());
-    out.extend_from_slice(&bytes[BATCH_LENGTH_AT..PARTITION_LEADER_EPOCH_AT]);
-    out.extend_from_slice(&leader_epoch.to_be_bytes());
-    out.extend_from_slice(&bytes[MAGIC_AT..]);
+    out.extend_from_slice(&batch_start(base_offset, leader_epoch, bytes));
+    out.extend_from_slice(&bytes[BATCH_START_BYTES..]);
 }
 
 fn copy_range(

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::partition_log::{BatchAt, TailBatch, copy_batch};
+use super::write::WriteBuffer;
+use crate::partition_log::{BATCH_START_BYTES, BatchAt, TailBatch, batch_start};
 
 /// Consecutive batches of a cut that go into one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,14 +49,14 @@ pub(super) fn plan(active: Option<ActiveSegment>, batches: &[TailBatch], segment
     runs
 }
 
-/// Appends the bytes that a segment gets for `batches`, to be written at `position`, and says where each batch is.
+/// Adds the bytes that a segment gets for `batches` to what is to be written, and says where each batch is.
 ///
 /// Here batches stay as they came. Merging several into one belongs here: whatever offsets go in must come out.
-pub(super) fn encode(batches: &[TailBatch], position: u64, out: &mut Vec<u8>) -> Vec<BatchAt> {
-    let start = out.len();
+pub(super) fn encode(batches: &[TailBatch], out: &mut WriteBuffer) -> Vec<BatchAt> {
     let one = |batch: &TailBatch| {
-        let position = position + (out.len() - start) as u64;
-        copy_batch(batch.base_offset, batch.leader_epoch, &batch.bytes, out);
+        let position = out.end();
+        out.extend_from_slice(&batch_start(batch.base_offset, batch.leader_epoch, &batch.bytes));
+        out.extend_from_slice(&batch.bytes[BATCH_START_BYTES..]);
         BatchAt {
             base_offset: batch.base_offset,
             last_offset: batch.last_offset,

@@ -3,6 +3,7 @@ use wire::record::BatchHeader;
 use wire::record::header::{HEADER_BYTES, LENGTH_COVERS_FROM};
 
 use super::append::{ActiveSegment, Run, encode, plan};
+use super::write::WriteBuffer;
 use crate::partition_log::{PinnedBytes, TailBatch};
 
 fn batch(base_offset: i64, len: usize) -> TailBatch {
@@ -76,8 +77,10 @@ fn a_segment_rolls_before_its_offsets_span_more_than_31_bits() {
 #[test]
 fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
     let batches = [batch(40, 100), batch(50, 70)];
-    let mut out = Vec::new();
-    let placed = encode(&batches, 1000, &mut out);
+    let mut out = WriteBuffer::default();
+    out.begin(1000);
+    let placed = encode(&batches, &mut out);
+    let out = out.as_slice();
     assert_eq!(out.len(), 170);
     for (at, (batch, placed)) in batches.iter().zip(&placed).enumerate() {
         let from = [0, 100][at];

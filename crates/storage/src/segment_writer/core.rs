@@ -10,14 +10,15 @@ use env::disk::{DiskError, DiskFile, Operation};
 
 use super::append::{ActiveSegment, Run, encode, plan};
 use super::dirty::{CheckpointLimits, Dirty};
+use super::write::WriteBuffer;
 use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord, SegmentRecord};
 use crate::id::ShardId;
 use crate::partition_log::{
     Cut, DeletedLog, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
 };
 
-/// Bytes collected before they are written.
-const WRITE_BYTES: usize = 1 << 20;
+/// Bytes collected before they are written: a huge page with room for a batch of common size behind.
+const WRITE_BYTES: usize = 3 << 19;
 /// Bytes stored before a step ends, so that shards hear of it.
 const STEP_BYTES_MAX: u64 = 8 << 20;
 /// Works done before a step ends.
@@ -100,7 +101,7 @@ pub struct WriterCore {
     segment_bytes: u64,
     queue: VecDeque<Work>,
     dirty: Dirty,
-    buffer: Vec<u8>,
+    buffer: WriteBuffer,
     is_poisoned: bool,
 }
 
@@ -118,7 +119,7 @@ impl WriterCore {
             segment_bytes,
             queue: VecDeque::new(),
             dirty: Dirty::default(),
-            buffer: Vec::new(),
+            buffer: WriteBuffer::default(),
             is_poisoned: false,
         }
     }
@@ -300,14 +301,13 @@ impl WriterCore {
             };
             let count = rest.iter().take_while(is_more).count();
             let (chunk, behind) = rest.split_at(count);
-            self.buffer.clear();
-            let written = encode(chunk, view.readable, &mut self.buffer);
-            file.write_at(&self.buffer, view.readable)?;
-            view.readable += self.buffer.len() as u64;
+            self.buffer.begin(view.readable);
+            let written = encode(chunk, &mut self.buffer);
+            self.buffer.write(self.files.disk(), &view.segment.path(), file)?;
+            view.readable = self.buffer.end();
             view.segment.note_written(&written);
             rest = behind;
         }
-        self.buffer.shrink_to(WRITE_BYTES);
         for batch in batches {
             if batch.max_timestamp > view.max_timestamp {
                 view.max_timestamp = batch.max_timestamp;

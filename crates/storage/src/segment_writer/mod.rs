@@ -26,6 +26,9 @@ mod dirty;
 mod mailbox;
 mod recovery;
 mod store;
+mod write;
+#[cfg(test)]
+mod write_test;
 
 pub use self::core::{Progress, StoreError, WriterCore};
 pub use dirty::CheckpointLimits;
