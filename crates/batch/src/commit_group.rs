@@ -1,9 +1,9 @@
 //! What forms while the disk is busy: the next group of record batches of all connections and partitions.
 //!
 //! Per shard a queue of *entries*; the last one is open and grows until it holds `entry_bytes_max`, then the next
-//! one opens. A batch larger than that is an entry alone. The caller hands over at most one entry per shard at a
-//! time ([`CommitGroup::take`]) and only when nothing is in flight: the longer the disk takes, the larger the
-//! group, and no timer is involved.
+//! one opens. A batch larger than that is an entry alone. The caller takes an open entry ([`CommitGroup::take`]) only
+//! when nothing is in flight: the longer the disk takes, the larger the group, and no timer is involved. Entries that
+//! are closed gain nothing by waiting: a few of them may be in flight at once ([`CommitGroup::take_closed`]).
 //!
 //! Invariant: what was added leaves exactly once, in the order in which it was added to its shard, with its waiter.
 //! Invariant: bytes are counted from `add` to `settle`, so that memory stays bounded also while a commit hangs.
@@ -90,6 +90,17 @@ impl<W> CommitGroup<W> {
         assert_eq!(open.bytes.len() - before, item_bytes, "an item wrote another length than it announced");
         open.waiters.push(waiter);
         self.queued_bytes += item_bytes;
+    }
+
+    /// Takes the oldest entry of `shard` if it grows no more.
+    pub fn take_closed(&mut self, shard: usize) -> Option<Entry<W>> {
+        if self.has_closed(shard) { self.take(shard) } else { None }
+    }
+
+    /// True when an entry of `shard` waits that grows no more, another one being open behind it.
+    #[must_use]
+    pub fn has_closed(&self, shard: usize) -> bool {
+        self.shards[shard].len() > 1
     }
 
     /// Takes the oldest entry of `shard`, if it has one. Its bytes stay counted until [`CommitGroup::settle`].

@@ -52,6 +52,20 @@ fn one_item_above_the_whole_bound_still_passes_when_nothing_else_is_queued() {
     assert!(add(&mut group, 0, b"a", 2).is_err());
 }
 
+// What is open may still grow: taken with the full ones it would be a small group under load.
+#[test]
+fn only_what_grows_no_more_is_taken_as_closed() {
+    let mut group = group(4, usize::MAX);
+    add(&mut group, 0, b"abc", 1).unwrap();
+    assert!(!group.has_closed(0));
+    assert!(group.take_closed(0).is_none());
+    add(&mut group, 0, b"def", 2).unwrap();
+    assert!(group.has_closed(0));
+    assert_eq!(group.take_closed(0).unwrap().waiters, [1]);
+    assert!(group.take_closed(0).is_none());
+    assert_eq!(group.take(0).unwrap().waiters, [2]);
+}
+
 proptest! {
     #[test]
     fn prop_everything_added_leaves_once_in_order(

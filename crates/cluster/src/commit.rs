@@ -5,7 +5,10 @@
 //! per shard if no group is in flight. Otherwise the group goes on growing, and the completion of the one in flight
 //! wakes the task. No timer: the disk sets the pace, and a single record waits for nothing.
 //!
-//! Invariant: at most one group is in flight; what is added to a partition is committed in the order of adding.
+//! An entry that is full grows no more by waiting: up to [`ENTRIES_IN_FLIGHT_MAX`] of a shard are in flight at once, so that
+//! large batches keep the disk busy while the next ones are read.
+//!
+//! Invariant: an entry that is not full is in flight alone; what is added to a partition is committed in the order of adding.
 //! Invariant: every waiter is answered exactly once, with its own outcome.
 
 use std::cell::{Cell, RefCell};
@@ -86,12 +89,15 @@ impl NewItem<'_> {
 /// An entry closes at this many bytes; a larger batch is an entry alone.
 pub const ENTRY_BYTES_MAX: usize = 1 << 20;
 
+/// Full entries of a shard that are in flight at most; behind them the queue's bound stops reading.
+pub const ENTRIES_IN_FLIGHT_MAX: usize = 4;
+
 /// See the module's head. `W` is who waits for a batch's outcome.
 pub struct Committer<W> {
     shards: Vec<Shard>,
     group: RefCell<CommitGroup<W>>,
-    /// Entries of the group in flight that are not resolved.
-    in_flight: Cell<usize>,
+    /// Entries of each shard that are proposed and not resolved.
+    in_flight: Vec<Cell<usize>>,
     hand_over: Notify,
     limits: CommitLimits,
     pinned: Arc<PinnedBytes>,
@@ -113,9 +119,9 @@ impl<W: 'static> Committer<W> {
             Limits { entry_bytes_max: ENTRY_BYTES_MAX, queued_bytes_max: limits.queued_bytes_max };
         let group = CommitGroup::new(shards.len(), entry::header(EntryKind::Batches), group_limits);
         Rc::new(Self {
+            in_flight: vec![Cell::new(0); shards.len()],
             shards,
             group: RefCell::new(group),
-            in_flight: Cell::new(0),
             hand_over: Notify::new(),
             limits,
             pinned,
@@ -146,10 +152,22 @@ impl<W: 'static> Committer<W> {
         let place =
             self.shards.iter().position(|led| led.id() == shard).expect("placed on a shard of this node");
         let mut group = self.group.borrow_mut();
-        if group.is_empty() && self.in_flight.get() == 0 {
+        let was_due = self.is_due(&group, place);
+        group.add(place, ITEM_HEADER_BYTES + batch.bytes.len(), |out| batch.write(out), waiter);
+        if !was_due && self.is_due(&group, place) {
             self.hand_over.notify_one();
         }
-        group.add(place, ITEM_HEADER_BYTES + batch.bytes.len(), |out| batch.write(out), waiter);
+    }
+
+    /// Whether the oldest entry of a shard may be proposed: a full one behind others, any one when none is in flight on the
+    /// node.
+    fn is_due(&self, group: &CommitGroup<W>, place: usize) -> bool {
+        (self.nothing_in_flight() && !group.is_empty())
+            || (group.has_closed(place) && self.in_flight[place].get() < ENTRIES_IN_FLIGHT_MAX)
+    }
+
+    fn nothing_in_flight(&self) -> bool {
+        self.in_flight.iter().all(|count| count.get() == 0)
     }
 
     /// Resolves when there may be room again after a [`Full`].
@@ -160,7 +178,7 @@ impl<W: 'static> Committer<W> {
     /// True when nothing is forming or in flight.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.in_flight.get() == 0 && self.group.borrow().is_empty()
+        self.nothing_in_flight() && self.group.borrow().is_empty()
     }
 
     /// Hands groups over, for ever; a local task of the I/O thread that owns the shards.
@@ -169,27 +187,42 @@ impl<W: 'static> Committer<W> {
             self.hand_over.notified().await;
             // One turn more: the sockets are asked once again, and whoever has sent by now is of this group.
             env::yield_now().await;
-            while self.in_flight.get() == 0 && !self.group.borrow().is_empty() {
-                self.propose_group().await;
+            while self.propose_due().await {}
+        }
+    }
+
+    /// Proposes what is due; false when nothing was.
+    async fn propose_due(self: &Rc<Self>) -> bool {
+        let time = WallTime::now();
+        let is_group = self.nothing_in_flight();
+        let mut entries = Vec::with_capacity(self.shards.len());
+        for (place, in_flight) in self.in_flight.iter().enumerate() {
+            let mut group = self.group.borrow_mut();
+            while in_flight.get() < ENTRIES_IN_FLIGHT_MAX
+                && let Some(entry) = group.take_closed(place)
+            {
+                in_flight.set(in_flight.get() + 1);
+                entries.push((place, entry));
+            }
+            if is_group
+                && in_flight.get() == 0
+                && let Some(entry) = group.take(place)
+            {
+                in_flight.set(1);
+                entries.push((place, entry));
             }
         }
-    }
-
-    async fn propose_group(self: &Rc<Self>) {
-        let time = WallTime::now();
-        let mut entries = Vec::with_capacity(self.shards.len());
-        for (place, shard) in self.shards.iter().enumerate() {
-            entries.extend(self.group.borrow_mut().take(place).map(|entry| (shard, entry)));
-        }
-        self.in_flight.set(entries.len());
-        for (shard, mut entry) in entries {
+        let proposed_any = !entries.is_empty();
+        for (place, mut entry) in entries {
             entry::stamp(&mut entry.bytes, time.0);
             let (bytes, waiters, committer) = (entry.bytes.len(), entry.waiters, self.clone());
-            shard.propose(entry.bytes.into(), move |result| committer.resolve(bytes, waiters, result)).await;
+            let then = move |result| committer.resolve(place, bytes, waiters, result);
+            self.shards[place].propose(entry.bytes.into(), then).await;
         }
+        proposed_any
     }
 
-    fn resolve(&self, entry_bytes: usize, waiters: Vec<W>, result: Result<Outcome, ProposeError>) {
+    fn resolve(&self, place: usize, entry_bytes: usize, waiters: Vec<W>, result: Result<Outcome, ProposeError>) {
         match result {
             Ok(Outcome::Batches(outcomes)) => {
                 assert_eq!(outcomes.len(), waiters.len(), "one outcome per batch of an entry");
@@ -205,8 +238,8 @@ impl<W: 'static> Committer<W> {
         self.listener.entry_done();
         self.group.borrow_mut().settle(entry_bytes);
         self.room.notify_waiters();
-        self.in_flight.set(self.in_flight.get() - 1);
-        if self.in_flight.get() == 0 && !self.group.borrow().is_empty() {
+        self.in_flight[place].set(self.in_flight[place].get() - 1);
+        if self.is_due(&self.group.borrow(), place) {
             self.hand_over.notify_one();
         }
     }
