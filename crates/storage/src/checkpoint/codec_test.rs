@@ -4,18 +4,26 @@ use bytes::Bytes;
 
 use super::decode;
 use super::encode::{self, Place};
-use super::record::{CheckpointRecord, PartitionRecord, SegmentRecord};
+use super::record::{AbortedTransaction, CheckpointRecord, OpenTransaction, PartitionRecord, SegmentRecord};
 use crate::id::{PartitionId, ShardId, TopicId};
-use crate::partition_log::EpochStart;
 use crate::partition_log::producers::{ProducerBatch, ProducerEntry};
+use crate::partition_log::{EpochStart, IndexMark};
 
 const PLACE: Place = Place { generation: 3, position: 4096 };
 
 pub(super) fn partition_record(index: u64) -> PartitionRecord {
     let batch =
         ProducerBatch { base_sequence: i32::MAX, last_offset_delta: 4, base_offset: 95, timestamp: -1 };
-    let segment =
-        SegmentRecord { synced: 1000, end_offset: 100, max_timestamp: 7, offset_of_max_timestamp: 3 };
+    let segment = SegmentRecord {
+        synced: 1000,
+        end_offset: 100,
+        max_timestamp: 7,
+        offset_of_max_timestamp: 3,
+        index: IndexMark { entries: 16, crc: 0xfeed_beef },
+    };
+    let mut producer = ProducerEntry::new(1, &[batch; 3]);
+    producer.set_written_at(1_700_000_000_000);
+    producer.set_coordinator_epoch(6);
     PartitionRecord {
         partition: PartitionId { topic_id: TopicId([9; 16]), partition: 12 },
         shard: ShardId(2),
@@ -27,15 +35,22 @@ pub(super) fn partition_record(index: u64) -> PartitionRecord {
         epochs: Some(vec![EpochStart { epoch: 6, start: 0 }, EpochStart { epoch: 8, start: 50 }]),
         segments: BTreeMap::from([(0, segment)]),
         segments_removed: BTreeSet::new(),
-        producers: BTreeMap::from([(77, ProducerEntry::new(1, &[batch; 3]))]),
+        producers: BTreeMap::from([(77, producer)]),
         producers_removed: BTreeSet::new(),
+        open_transactions: Some(vec![OpenTransaction { producer_id: 77, first_offset: 90 }]),
+        aborted_transactions: vec![aborted(60)],
     }
+}
+
+pub(super) fn aborted(last_offset: i64) -> AbortedTransaction {
+    AbortedTransaction { producer_id: 77, first_offset: 2, last_offset, last_stable_offset: 2 }
 }
 
 fn change() -> PartitionRecord {
     PartitionRecord {
         is_whole: false,
         epochs: None,
+        open_transactions: None,
         segments_removed: BTreeSet::from([-4, 0]),
         producers_removed: BTreeSet::from([1, 2, 3]),
         ..partition_record(9)
@@ -47,6 +62,11 @@ fn records() -> Vec<CheckpointRecord> {
     vec![
         CheckpointRecord::Partition(partition_record(8)),
         CheckpointRecord::Partition(change()),
+        CheckpointRecord::Partition(PartitionRecord {
+            open_transactions: Some(Vec::new()),
+            aborted_transactions: Vec::new(),
+            ..change()
+        }),
         CheckpointRecord::Deleted { partition: partition_record(8).partition, shard },
         CheckpointRecord::Shard { shard, index: 10, state: None },
         CheckpointRecord::Shard { shard, index: 10, state: Some(Bytes::new()) },

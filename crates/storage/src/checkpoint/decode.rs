@@ -2,15 +2,13 @@
 //!
 //! Nothing is allocated by a length that was read: every count follows from bytes that are there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use bytes::Bytes;
 
 use super::encode::{ALIGNMENT, FILE_HEADER_BYTES, MAGIC, Place, RECORD_HEADER_BYTES, kind, section};
-use super::record::{CheckpointRecord, PartitionRecord, SegmentRecord};
+use super::record::{AbortedTransaction, CheckpointRecord, OpenTransaction, PartitionRecord, SegmentRecord};
 use crate::id::{PartitionId, ShardId, TopicId};
-use crate::partition_log::EpochStart;
 use crate::partition_log::producers::{BATCHES_REMEMBERED, ProducerBatch, ProducerEntry};
+use crate::partition_log::{EpochStart, IndexMark};
 
 /// A record whose CRC is right, with its body still in bytes.
 pub(super) struct Framed<'a> {
@@ -100,20 +98,12 @@ impl Framed<'_> {
 
 fn partition(shard: ShardId, body: &mut Input<'_>) -> Result<PartitionRecord, &'static str> {
     let short = "a partition's record is too short";
-    let mut record = PartitionRecord {
-        partition: body.partition_id().ok_or(short)?,
-        shard,
-        is_whole: false,
-        epoch_base: body.i32().ok_or(short)?,
-        index: body.u64().ok_or(short)?,
-        log_start: body.i64().ok_or(short)?,
-        stored_end: body.i64().ok_or(short)?,
-        epochs: None,
-        segments: BTreeMap::new(),
-        segments_removed: BTreeSet::new(),
-        producers: BTreeMap::new(),
-        producers_removed: BTreeSet::new(),
-    };
+    let partition = body.partition_id().ok_or(short)?;
+    let epoch_base = body.i32().ok_or(short)?;
+    let mut record = PartitionRecord::change(partition, shard, body.u64().ok_or(short)?);
+    record.epoch_base = epoch_base;
+    record.log_start = body.i64().ok_or(short)?;
+    record.stored_end = body.i64().ok_or(short)?;
     while !body.0.is_empty() {
         let tag = body.u32().ok_or(short)?;
         let length = body.u32().and_then(|length| usize::try_from(length).ok()).ok_or(short)?;
@@ -125,6 +115,12 @@ fn partition(shard: ShardId, body: &mut Input<'_>) -> Result<PartitionRecord, &'
             section::SEGMENTS_REMOVED => record.segments_removed = all(&mut content, Input::i64)?,
             section::PRODUCERS => record.producers = all(&mut content, producer)?,
             section::PRODUCERS_REMOVED => record.producers_removed = all(&mut content, Input::i64)?,
+            section::OPEN_TRANSACTIONS => {
+                record.open_transactions = Some(all(&mut content, open_transaction)?);
+            }
+            section::ABORTED_TRANSACTIONS => {
+                record.aborted_transactions = all(&mut content, aborted_transaction)?;
+            }
             _ => return Err("a section of a partition's record that this version does not know"),
         }
     }
@@ -150,8 +146,22 @@ fn segment(content: &mut Input<'_>) -> Option<(i64, SegmentRecord)> {
         end_offset: content.i64()?,
         max_timestamp: content.i64()?,
         offset_of_max_timestamp: content.i64()?,
+        index: IndexMark { entries: content.u32()?, crc: content.u32()? },
     };
     Some((base_offset, segment))
+}
+
+fn open_transaction(content: &mut Input<'_>) -> Option<OpenTransaction> {
+    Some(OpenTransaction { producer_id: content.i64()?, first_offset: content.i64()? })
+}
+
+fn aborted_transaction(content: &mut Input<'_>) -> Option<AbortedTransaction> {
+    Some(AbortedTransaction {
+        producer_id: content.i64()?,
+        first_offset: content.i64()?,
+        last_offset: content.i64()?,
+        last_stable_offset: content.i64()?,
+    })
 }
 
 fn producer(content: &mut Input<'_>) -> Option<(i64, ProducerEntry)> {
@@ -161,6 +171,8 @@ fn producer(content: &mut Input<'_>) -> Option<(i64, ProducerEntry)> {
     if count > BATCHES_REMEMBERED {
         return None;
     }
+    let coordinator_epoch = content.i32()?;
+    let written_at = content.i64()?;
     let mut batches = [ProducerBatch::default(); BATCHES_REMEMBERED];
     for batch in &mut batches[..count] {
         *batch = ProducerBatch {
@@ -170,7 +182,10 @@ fn producer(content: &mut Input<'_>) -> Option<(i64, ProducerEntry)> {
             timestamp: content.i64()?,
         };
     }
-    Some((id, ProducerEntry::new(epoch, &batches[..count])))
+    let mut entry = ProducerEntry::new(epoch, &batches[..count]);
+    entry.set_written_at(written_at);
+    entry.set_coordinator_epoch(coordinator_epoch);
+    Some((id, entry))
 }
 
 struct Input<'a>(&'a [u8]);

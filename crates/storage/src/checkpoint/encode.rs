@@ -5,7 +5,7 @@ use crate::id::PartitionId;
 use crate::partition_log::producers::ProducerEntry;
 
 /// The format that is written.
-pub(super) const FORMAT_VERSION: u32 = 1;
+pub(super) const FORMAT_VERSION: u32 = 2;
 /// Bytes of the file's header.
 pub(super) const FILE_HEADER_BYTES: usize = 32;
 /// Bytes of a record before its body.
@@ -30,6 +30,8 @@ pub(super) mod section {
     pub(in super::super) const SEGMENTS_REMOVED: u32 = 4;
     pub(in super::super) const PRODUCERS: u32 = 5;
     pub(in super::super) const PRODUCERS_REMOVED: u32 = 6;
+    pub(in super::super) const OPEN_TRANSACTIONS: u32 = 7;
+    pub(in super::super) const ABORTED_TRANSACTIONS: u32 = 8;
 }
 
 /// Where in which file a record stands: part of what its CRC covers.
@@ -115,6 +117,8 @@ fn partition(record: &PartitionRecord, out: &mut Vec<u8>) {
                 out.extend_from_slice(&segment.end_offset.to_le_bytes());
                 out.extend_from_slice(&segment.max_timestamp.to_le_bytes());
                 out.extend_from_slice(&segment.offset_of_max_timestamp.to_le_bytes());
+                out.extend_from_slice(&segment.index.entries.to_le_bytes());
+                out.extend_from_slice(&segment.index.crc.to_le_bytes());
             }
         });
     }
@@ -126,6 +130,28 @@ fn partition(record: &PartitionRecord, out: &mut Vec<u8>) {
             }
         });
     }
+    transactions(record, out);
+}
+
+fn transactions(record: &PartitionRecord, out: &mut Vec<u8>) {
+    if let Some(open) = &record.open_transactions {
+        section(section::OPEN_TRANSACTIONS, out, |out| {
+            for transaction in open {
+                out.extend_from_slice(&transaction.producer_id.to_le_bytes());
+                out.extend_from_slice(&transaction.first_offset.to_le_bytes());
+            }
+        });
+    }
+    if !record.aborted_transactions.is_empty() {
+        section(section::ABORTED_TRANSACTIONS, out, |out| {
+            for transaction in &record.aborted_transactions {
+                out.extend_from_slice(&transaction.producer_id.to_le_bytes());
+                out.extend_from_slice(&transaction.first_offset.to_le_bytes());
+                out.extend_from_slice(&transaction.last_offset.to_le_bytes());
+                out.extend_from_slice(&transaction.last_stable_offset.to_le_bytes());
+            }
+        });
+    }
 }
 
 fn producer(id: i64, entry: &ProducerEntry, out: &mut Vec<u8>) {
@@ -133,6 +159,8 @@ fn producer(id: i64, entry: &ProducerEntry, out: &mut Vec<u8>) {
     out.extend_from_slice(&entry.epoch().to_le_bytes());
     let count = u16::try_from(entry.batches().len()).expect("five at most");
     out.extend_from_slice(&count.to_le_bytes());
+    out.extend_from_slice(&entry.coordinator_epoch().to_le_bytes());
+    out.extend_from_slice(&entry.written_at().to_le_bytes());
     for batch in entry.batches() {
         out.extend_from_slice(&batch.base_sequence.to_le_bytes());
         out.extend_from_slice(&batch.last_offset_delta.to_le_bytes());

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::id::{PartitionId, ShardId};
-use crate::partition_log::EpochStart;
 use crate::partition_log::producers::{ProducerEntry, ProducersDelta};
+use crate::partition_log::{EpochStart, IndexMark};
 
 /// One record of the checkpoint log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,28 @@ pub(crate) struct SegmentRecord {
     pub(crate) end_offset: i64,
     pub(crate) max_timestamp: i64,
     pub(crate) offset_of_max_timestamp: i64,
+    /// What of its index file is about synced bytes.
+    pub(crate) index: IndexMark,
+}
+
+/// A transaction that has begun in a partition and has no marker yet (KIP-98).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OpenTransaction {
+    pub(crate) producer_id: i64,
+    /// Offset of its first record.
+    pub(crate) first_offset: i64,
+}
+
+/// A transaction that was aborted: readers of committed records leave out its producer's between the two offsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AbortedTransaction {
+    pub(crate) producer_id: i64,
+    /// Offset of its first record.
+    pub(crate) first_offset: i64,
+    /// Offset of its marker.
+    pub(crate) last_offset: i64,
+    /// The last stable offset when the marker was appended: no open transaction began before it.
+    pub(crate) last_stable_offset: i64,
 }
 
 /// A partition at the index of its last cut: the whole, or what changed.
@@ -50,9 +72,33 @@ pub(crate) struct PartitionRecord {
     pub(crate) segments_removed: BTreeSet<i64>,
     pub(crate) producers: BTreeMap<i64, ProducerEntry>,
     pub(crate) producers_removed: BTreeSet<i64>,
+    /// All open transactions by first offset, if they changed.
+    pub(crate) open_transactions: Option<Vec<OpenTransaction>>,
+    /// Aborted since the last record, by last offset.
+    pub(crate) aborted_transactions: Vec<AbortedTransaction>,
 }
 
 impl PartitionRecord {
+    /// A change that says nothing yet but where the partition is at `index`; without records, sections or segments.
+    pub(crate) fn change(partition: PartitionId, shard: ShardId, index: u64) -> Self {
+        Self {
+            partition,
+            shard,
+            is_whole: false,
+            epoch_base: 0,
+            index,
+            log_start: 0,
+            stored_end: 0,
+            epochs: None,
+            segments: BTreeMap::new(),
+            segments_removed: BTreeSet::new(),
+            producers: BTreeMap::new(),
+            producers_removed: BTreeSet::new(),
+            open_transactions: None,
+            aborted_transactions: Vec::new(),
+        }
+    }
+
     /// Folds a later record into this one.
     pub(crate) fn absorb(&mut self, later: PartitionRecord) {
         assert_eq!(self.partition, later.partition, "a record is folded into its own partition's");
@@ -81,6 +127,12 @@ impl PartitionRecord {
             }
         }
         self.producers.extend(later.producers);
+        if later.open_transactions.is_some() {
+            self.open_transactions = later.open_transactions;
+        }
+        self.aborted_transactions.extend(later.aborted_transactions);
+        // Nobody reads below the log start, so nobody asks what was aborted there.
+        self.aborted_transactions.retain(|aborted| aborted.last_offset >= self.log_start);
     }
 
     /// Adds what a cut says of producers to a record that has none yet.

@@ -1,8 +1,9 @@
 use std::collections::BTreeSet;
 
-use super::codec_test::partition_record;
+use super::codec_test::{aborted, partition_record};
 use super::record::{CheckpointRecord, PartitionRecord, SegmentRecord};
 use super::state::CheckpointState;
+use crate::partition_log::IndexMark;
 use crate::partition_log::producers::ProducerEntry;
 
 fn change(index: u64, segments: &[(i64, SegmentRecord)]) -> PartitionRecord {
@@ -13,12 +14,20 @@ fn change(index: u64, segments: &[(i64, SegmentRecord)]) -> PartitionRecord {
         stored_end: end,
         segments: segments.iter().copied().collect(),
         producers: Default::default(),
+        open_transactions: None,
+        aborted_transactions: Vec::new(),
         ..partition_record(index)
     }
 }
 
 fn segment(synced: u64, end_offset: i64) -> SegmentRecord {
-    SegmentRecord { synced, end_offset, max_timestamp: 1, offset_of_max_timestamp: 0 }
+    SegmentRecord {
+        synced,
+        end_offset,
+        max_timestamp: 1,
+        offset_of_max_timestamp: 0,
+        index: IndexMark::default(),
+    }
 }
 
 fn fold(records: impl IntoIterator<Item = PartitionRecord>) -> CheckpointState {
@@ -43,6 +52,23 @@ fn changes_fold_into_the_whole() {
     assert_eq!(known.producers.keys().collect::<Vec<_>>(), [&78]);
     assert_eq!(known.epochs.as_ref().unwrap().len(), 2, "an unchanged table stays");
     assert!(known.segments_removed.is_empty() && known.producers_removed.is_empty());
+}
+
+#[test]
+fn open_transactions_replace_each_other_and_aborted_ones_stay_until_the_log_start_is_behind_them() {
+    let mut first = change(9, &[]);
+    first.aborted_transactions = vec![aborted(80)];
+    let mut second = change(10, &[]);
+    second.open_transactions = Some(Vec::new());
+    second.log_start = 61;
+    let state = fold([partition_record(8), first.clone()]);
+    let known = state.partitions.values().next().unwrap();
+    assert_eq!(known.aborted_transactions, [aborted(60), aborted(80)]);
+    assert_eq!(known.open_transactions.as_ref().unwrap().len(), 1, "an unchanged list stays");
+    let state = fold([partition_record(8), first, second]);
+    let known = state.partitions.values().next().unwrap();
+    assert_eq!(known.aborted_transactions, [aborted(80)]);
+    assert_eq!(known.open_transactions, Some(Vec::new()));
 }
 
 // Several cuts between two checkpoints become one record: it must say what they said one by one.

@@ -16,19 +16,22 @@
 //! | `tail` | committed batches in memory, and how much memory they pin |
 //! | `view` | the one consistent view that readers, owner and segment writer share |
 //! | `reader`, `slice` | reading by offset, time and leader epoch |
-//! | `segment`, `offset_index` | files of batches, and where in them to begin |
+//! | `segment`, `offset_index`, `index_file` | files of batches, and where in them to begin |
 //! | `producers`, `epochs` | idempotence, and leader epochs |
 //! | `cut`, `due`, `shard_logs` | what leaves the tail when, and in which order |
 //!
-//! Bytes: docs/format/segment.md. Why: docs/adr/0004-segments-and-checkpoint.md.
+//! Bytes: docs/format/segment.md, docs/format/index.md. Why: docs/adr/0004-segments-and-checkpoint.md.
 
 mod cut;
 mod due;
 mod epochs;
 #[cfg(test)]
 mod epochs_test;
+pub(crate) mod index_file;
+#[cfg(test)]
+mod index_file_test;
 mod log;
-mod offset_index;
+pub(crate) mod offset_index;
 pub mod producers;
 mod reader;
 mod segment;
@@ -46,6 +49,7 @@ pub use shard_logs::{Maintained, ShardLogs};
 pub use slice::{BATCH_START_BYTES, LogSlice, ReadSliceError, batch_start};
 pub use tail::{EntryPin, PinnedBytes, TailBatch};
 
+pub(crate) use index_file::IndexMark;
 pub(crate) use log::RecoveredLog;
 pub(crate) use offset_index::BatchAt;
 pub(crate) use segment::{Segment, SegmentFiles, dir_name, file_name};

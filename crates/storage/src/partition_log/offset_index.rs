@@ -1,8 +1,8 @@
-//! A segment's sparse offset and time index, in memory.
+//! A segment's sparse offset and time index: where in the file to begin scanning headers.
 //!
-//! One entry for about every [`INDEX_INTERVAL_BYTES`], at a batch's first byte. It is built from batch headers, in file
-//! order and never ahead of them: by the segment writer as it appends, and by the first reader of a segment that was
-//! there before the start. It is a hint about where to begin scanning headers, nothing more.
+//! One entry for about every [`INDEX_INTERVAL_BYTES`], at a batch's first byte; none for the file's beginning, which needs
+//! none. It is built from batch headers, in file order and never ahead of them. It is a hint, nothing more: a look-up that
+//! begins too early scans longer. What is kept of it in a file is [`super::index_file`]'s.
 
 /// Bytes between two entries; what a look-up scans at most, plus one batch.
 pub(crate) const INDEX_INTERVAL_BYTES: u64 = 16 << 10;
@@ -24,12 +24,14 @@ impl BatchAt {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct IndexEntry {
-    offset: i64,
-    position: u64,
+/// A batch boundary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct IndexEntry {
+    /// The base offset of the batch there.
+    pub(crate) offset: i64,
+    pub(crate) position: u64,
     /// The largest timestamp of all batches before this one.
-    max_timestamp_before: i64,
+    pub(crate) max_timestamp_before: i64,
 }
 
 /// See the module's head.
@@ -47,6 +49,20 @@ impl Default for SparseIndex {
 }
 
 impl SparseIndex {
+    /// An index that knows the batches before its last entry.
+    pub(crate) fn of(entries: Vec<IndexEntry>) -> Self {
+        match entries.last().copied() {
+            None => Self::default(),
+            Some(last) => {
+                Self { entries, indexed_to: last.position, max_timestamp: last.max_timestamp_before }
+            }
+        }
+    }
+
+    pub(crate) fn entries(&self) -> &[IndexEntry] {
+        &self.entries
+    }
+
     /// The position up to which all batches are known.
     pub(crate) fn indexed_to(&self) -> u64 {
         self.indexed_to
@@ -57,8 +73,8 @@ impl SparseIndex {
         if batch.position != self.indexed_to {
             return;
         }
-        let due = |last: &IndexEntry| batch.position - last.position >= INDEX_INTERVAL_BYTES;
-        if self.entries.last().is_none_or(due) {
+        let last = self.entries.last().map_or(0, |last| last.position);
+        if batch.position - last >= INDEX_INTERVAL_BYTES {
             self.entries.push(IndexEntry {
                 offset: batch.base_offset,
                 position: batch.position,
@@ -67,6 +83,14 @@ impl SparseIndex {
         }
         self.indexed_to = batch.end();
         self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
+    }
+
+    /// Forgets what lies at `end` and behind: it is going to be written again.
+    pub(crate) fn go_back_to(&mut self, end: u64) {
+        if self.indexed_to > end {
+            self.entries.truncate(self.entries.partition_point(|entry| entry.position < end));
+            *self = Self::of(std::mem::take(&mut self.entries));
+        }
     }
 
     /// A batch boundary at or before the batch that contains `offset`.

@@ -6,8 +6,9 @@
 //! comes 0. A producer of which nothing is known may begin anywhere (KIP-360: its records may have been deleted), so
 //! UNKNOWN_PRODUCER_ID is never an answer.
 //!
-//! Pure: the state after an entry is a function of the log up to it, on every replica alike. Its size is bounded by
-//! [`PRODUCERS_MAX`], which is part of that function and therefore no option.
+//! Pure: the state after an entry is a function of the log up to it, on every replica alike. Who is forgotten for having
+//! written nothing for long, an entry says; no clock is read. Its size is bounded by [`PRODUCERS_MAX`], which is part of
+//! that function and therefore no option.
 
 use std::collections::BTreeMap;
 
@@ -86,6 +87,8 @@ impl ProducerBatch {
 pub struct ProducerEntry {
     epoch: i16,
     count: u8,
+    coordinator_epoch: i32,
+    written_at: i64,
     batches: [ProducerBatch; BATCHES_REMEMBERED],
 }
 
@@ -93,7 +96,8 @@ impl ProducerEntry {
     /// A producer of `epoch` with its last batches, oldest first; of more than five the oldest are left out.
     #[must_use]
     pub fn new(epoch: i16, batches: &[ProducerBatch]) -> Self {
-        let mut entry = Self { epoch, count: 0, batches: Default::default() };
+        let batches_none = Default::default();
+        let mut entry = Self { epoch, count: 0, coordinator_epoch: -1, written_at: 0, batches: batches_none };
         for batch in batches {
             entry.push(*batch);
         }
@@ -104,6 +108,27 @@ impl ProducerEntry {
     #[must_use]
     pub fn epoch(&self) -> i16 {
         self.epoch
+    }
+
+    /// The time of the entry that brought its last batch: its leader's wall time, in milliseconds.
+    #[must_use]
+    pub fn written_at(&self) -> i64 {
+        self.written_at
+    }
+
+    /// Sets [`ProducerEntry::written_at`].
+    pub(crate) fn set_written_at(&mut self, time_ms: i64) {
+        self.written_at = time_ms;
+    }
+
+    /// The epoch of the transaction coordinator that wrote its last marker; -1 when there was none.
+    pub(crate) fn coordinator_epoch(&self) -> i32 {
+        self.coordinator_epoch
+    }
+
+    /// Sets [`ProducerEntry::coordinator_epoch`].
+    pub(crate) fn set_coordinator_epoch(&mut self, epoch: i32) {
+        self.coordinator_epoch = epoch;
     }
 
     /// The remembered batches, oldest first.
@@ -165,6 +190,10 @@ pub struct Producers {
     changed: Vec<i64>,
     removed: Vec<i64>,
     count_max: usize,
+    /// The newest entry's time.
+    time_ms: i64,
+    /// No producer's last batch came in an entry of an earlier time.
+    written_at_min: i64,
 }
 
 #[derive(Debug)]
@@ -182,14 +211,30 @@ impl Default for Producers {
 
 impl Producers {
     fn with_count_max(count_max: usize) -> Self {
-        Self { entries: BTreeMap::new(), changed: Vec::new(), removed: Vec::new(), count_max }
+        Self {
+            entries: BTreeMap::new(),
+            changed: Vec::new(),
+            removed: Vec::new(),
+            count_max,
+            time_ms: 0,
+            written_at_min: i64::MAX,
+        }
     }
 
     /// The producers of a checkpoint.
     #[must_use]
     pub fn recovered(entries: impl IntoIterator<Item = (i64, ProducerEntry)>) -> Self {
-        let tracked = |(id, entry)| (id, Box::new(Tracked { entry, is_changed: false }));
-        Self { entries: entries.into_iter().map(tracked).collect(), ..Self::default() }
+        let mut producers = Self::default();
+        for (id, entry) in entries {
+            producers.written_at_min = producers.written_at_min.min(entry.written_at);
+            producers.entries.insert(id, Box::new(Tracked { entry, is_changed: false }));
+        }
+        producers
+    }
+
+    /// The time of the entry whose batches are recorded next: its leader's wall time, in milliseconds.
+    pub fn set_time(&mut self, time_ms: i64) {
+        self.time_ms = time_ms;
     }
 
     /// What Kafka's rules say about a batch with this stamp.
@@ -210,9 +255,13 @@ impl Producers {
             Box::new(Tracked { entry: ProducerEntry::new(stamp.epoch, &[]), is_changed: false })
         });
         if tracked.entry.epoch != stamp.epoch {
-            tracked.entry = ProducerEntry::new(stamp.epoch, &[]);
+            let written_at = tracked.entry.written_at;
+            tracked.entry = ProducerEntry { written_at, ..ProducerEntry::new(stamp.epoch, &[]) };
         }
         tracked.entry.push(batch);
+        // Leaders' clocks differ: a producer's time does not go back with them.
+        tracked.entry.written_at = tracked.entry.written_at.max(self.time_ms);
+        self.written_at_min = self.written_at_min.min(tracked.entry.written_at);
         if !tracked.is_changed {
             tracked.is_changed = true;
             self.changed.push(stamp.id);
@@ -220,6 +269,35 @@ impl Producers {
         if self.entries.len() > self.count_max {
             self.forget_oldest();
         }
+    }
+
+    /// Forgets those whose last batch came in an entry of `time_ms` or before; true when there was any.
+    ///
+    /// Called as an entry says, never by a clock: what is forgotten decides what is answered. Cost: nothing while all are
+    /// younger, else a look at each.
+    pub fn forget_written_until(&mut self, time_ms: i64) -> bool {
+        if self.written_at_min > time_ms {
+            return false;
+        }
+        let (removed, mut oldest) = (&mut self.removed, i64::MAX);
+        let before = removed.len();
+        self.entries.retain(|id, tracked| {
+            let is_kept = tracked.entry.written_at > time_ms;
+            if is_kept {
+                oldest = oldest.min(tracked.entry.written_at);
+            } else {
+                removed.push(*id);
+            }
+            is_kept
+        });
+        self.written_at_min = oldest;
+        self.removed.len() > before
+    }
+
+    /// A time before which no remembered producer wrote its last batch; `None` when there is none. Milliseconds.
+    #[must_use]
+    pub fn written_at_min(&self) -> Option<i64> {
+        (!self.is_empty()).then_some(self.written_at_min)
     }
 
     /// Producers remembered.

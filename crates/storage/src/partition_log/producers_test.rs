@@ -115,3 +115,32 @@ fn recovered_producers_decide_as_before() {
         assert_eq!(recovered.check(&stamp(4, at, 1)), producers.check(&stamp(4, at, 1)));
     }
 }
+
+#[test]
+fn who_wrote_in_an_entry_of_a_time_or_before_is_forgotten() {
+    let mut producers = Producers::default();
+    assert_eq!(producers.written_at_min(), None);
+    for id in 0..4 {
+        producers.set_time(id * 100);
+        producers.record(&ProducerStamp { id, epoch: 0, base_sequence: 0, last_offset_delta: 0 }, id, 0);
+    }
+    assert_eq!(producers.take_delta().changed.len(), 4);
+    assert!(!producers.forget_written_until(-1));
+    assert!(producers.forget_written_until(100));
+    assert!(!producers.forget_written_until(100), "they are gone");
+    assert_eq!((producers.len(), producers.written_at_min()), (2, Some(200)));
+    let delta = producers.take_delta();
+    assert_eq!((&delta.removed[..], delta.changed.len()), (&[0, 1][..], 0));
+}
+
+#[test]
+fn one_that_comes_back_between_two_cuts_is_removed_first_and_then_there() {
+    let mut producers = Producers::default();
+    append(&mut producers, stamp(0, 0, 1), 0);
+    assert!(producers.forget_written_until(0));
+    append(&mut producers, stamp(0, 9, 1), 1);
+    let delta = producers.take_delta();
+    assert_eq!(delta.removed, [7]);
+    assert_eq!(delta.changed.len(), 1);
+    assert_eq!(delta.changed[0].1.batches()[0].base_sequence, 9);
+}

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use env::disk::{Access, Caching, Disk, DiskError, DiskFile};
 use wire::record::header::{BatchHeader, HEADER_BYTES, LENGTH_COVERS_FROM};
 
+use super::index_file::{self, IndexMark};
 use super::offset_index::{BatchAt, INDEX_INTERVAL_BYTES, SparseIndex};
 use super::reader::ReadError;
 use crate::id::PartitionId;
@@ -64,6 +65,10 @@ impl SegmentFiles {
         self.dir(partition).join(file_name(base_offset))
     }
 
+    pub(crate) fn index_path(&self, partition: PartitionId, base_offset: i64) -> PathBuf {
+        self.dir(partition).join(index_file::file_name(base_offset))
+    }
+
     /// Takes the list of doomed segments that nobody holds: their files can go.
     pub(crate) fn take_unheld(&self) -> Vec<(PartitionId, i64)> {
         std::mem::take(&mut self.unheld.lock().unwrap_or_else(PoisonError::into_inner))
@@ -78,6 +83,7 @@ impl SegmentFiles {
         // Reads in progress hold the handle themselves; the next one opens the file again.
         if let Some(segment) = evicted.and_then(|weak| weak.upgrade()) {
             segment.file.lock().unwrap_or_else(PoisonError::into_inner).take();
+            segment.let_go_of_index();
         }
     }
 }
@@ -100,13 +106,25 @@ pub(crate) fn file_name(base_offset: i64) -> String {
     format!("{base_offset:020}.log")
 }
 
+/// The index in memory, and its file.
+#[derive(Default)]
+struct SegmentIndex {
+    sparse: SparseIndex,
+    /// What of the file counts.
+    mark: IndexMark,
+    /// The file has what `sparse` has not: it is to be read first.
+    is_unread: bool,
+    /// Nothing is appended to the segment any more: the file has all there is to have.
+    is_sealed: bool,
+}
+
 /// See the module's head.
 pub(crate) struct Segment {
     files: Arc<SegmentFiles>,
     partition: PartitionId,
     base_offset: i64,
     file: Mutex<Option<Arc<dyn DiskFile>>>,
-    index: RwLock<SparseIndex>,
+    index: RwLock<SegmentIndex>,
     /// No checkpoint names it any more: its file goes with the last holder.
     is_doomed: AtomicBool,
 }
@@ -119,6 +137,25 @@ impl Segment {
             base_offset,
             file: Mutex::new(None),
             index: RwLock::default(),
+            is_doomed: AtomicBool::new(false),
+        })
+    }
+
+    /// A segment of before the start: `mark` is what its checkpoint says of its index file.
+    pub(crate) fn recovered(
+        files: &Arc<SegmentFiles>,
+        partition: PartitionId,
+        base_offset: i64,
+        mark: IndexMark,
+        is_sealed: bool,
+    ) -> Arc<Self> {
+        let index = SegmentIndex { mark, is_unread: mark.entries > 0, is_sealed, ..SegmentIndex::default() };
+        Arc::new(Self {
+            files: Arc::clone(files),
+            partition,
+            base_offset,
+            file: Mutex::new(None),
+            index: RwLock::new(index),
             is_doomed: AtomicBool::new(false),
         })
     }
@@ -163,12 +200,61 @@ impl Segment {
         self.is_doomed.store(true, Ordering::Release);
     }
 
-    /// Adds batches just written to the index, unless a reader is busy extending it, who will find them too.
-    pub(crate) fn note_written(&self, batches: &[BatchAt]) {
-        if let Ok(mut index) = self.index.try_write() {
-            for batch in batches {
-                index.push(batch);
+    /// Before batches are appended at `readable`: makes the index end there, so that it goes on with them.
+    pub(crate) fn prepare_index(self: &Arc<Self>, readable: u64) {
+        {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            // What lies behind is of an attempt that found no space.
+            index.sparse.go_back_to(readable);
+            if !index.is_unread && index.mark.count() > index.sparse.entries().len() {
+                index.mark = IndexMark::default();
             }
+        }
+        let known = self.read_index(readable);
+        if readable.saturating_sub(known) <= CATCH_UP_BYTES_MAX {
+            // What can't be read now is what the next reader will be told.
+            drop(self.indexed(readable));
+        }
+    }
+
+    /// Adds batches just written to the index.
+    pub(crate) fn note_written(&self, batches: &[BatchAt]) {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        batches.iter().for_each(|batch| index.sparse.push(batch));
+    }
+
+    /// Writes into the index file what is due; when the segment is sealed, all that is left.
+    pub(crate) fn save_index(&self, is_sealed: bool) {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let (mark, entries) = (index.mark, index.sparse.entries());
+        let saved = if !index.is_unread && mark.is_due(entries.len(), is_sealed) {
+            let path = self.files.index_path(self.partition, self.base_offset);
+            // A file that could not be written is as good as none.
+            index_file::append(self.files.disk(), &path, self.base_offset, mark, entries).unwrap_or(mark)
+        } else {
+            mark
+        };
+        drop(index);
+        if saved != mark || is_sealed {
+            let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+            index.mark = saved;
+            index.is_sealed |= is_sealed;
+        }
+    }
+
+    /// How much of the index file counts.
+    pub(crate) fn index_mark(&self) -> IndexMark {
+        self.index.read().unwrap_or_else(PoisonError::into_inner).mark
+    }
+
+    /// Gives the index's memory back when it can be read again.
+    fn let_go_of_index(&self) {
+        if let Ok(mut index) = self.index.try_write()
+            && index.is_sealed
+            && index.mark.entries > 0
+        {
+            index.sparse = SparseIndex::default();
+            index.is_unread = true;
         }
     }
 
@@ -178,7 +264,7 @@ impl Segment {
         offset: i64,
         readable: u64,
     ) -> Result<Option<BatchAt>, ReadError> {
-        let from = self.indexed(readable)?.before_offset(offset);
+        let from = self.indexed(readable)?.sparse.before_offset(offset);
         self.scan(from, readable, |batch| batch.last_offset >= offset)
     }
 
@@ -190,7 +276,7 @@ impl Segment {
         readable: u64,
     ) -> Result<Option<BatchAt>, ReadError> {
         let index = self.indexed(readable)?;
-        let from = index.before_timestamp(timestamp).max(index.before_offset(offset));
+        let from = index.sparse.before_timestamp(timestamp).max(index.sparse.before_offset(offset));
         drop(index);
         self.scan(from, readable, |batch| batch.max_timestamp >= timestamp && batch.last_offset >= offset)
     }
@@ -205,7 +291,7 @@ impl Segment {
         if limit >= readable {
             return Ok(readable);
         }
-        let from = self.indexed(readable)?.before_position(limit).max(first.end());
+        let from = self.indexed(readable)?.sparse.before_position(limit).max(first.end());
         let crossing = self.scan(from, readable, |batch| batch.end() > limit)?;
         Ok(crossing.map_or(readable, |batch| batch.position))
     }
@@ -244,27 +330,55 @@ impl Segment {
         Ok(None)
     }
 
+    /// The index, knowing all batches in `..readable`.
     fn indexed(
         self: &Arc<Self>,
         readable: u64,
-    ) -> Result<std::sync::RwLockReadGuard<'_, SparseIndex>, ReadError> {
+    ) -> Result<std::sync::RwLockReadGuard<'_, SegmentIndex>, ReadError> {
         loop {
             let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            let from = index.indexed_to();
-            if from >= readable {
+            let (from, is_unread) = (index.sparse.indexed_to(), index.is_unread);
+            if from >= readable && !is_unread {
                 return Ok(index);
             }
             drop(index);
+            let from = if is_unread { self.read_index(readable) } else { from };
             let mut found = Vec::new();
             self.scan(from, readable, |batch| {
                 found.push(*batch);
                 found.len() == INDEXED_AT_ONCE
             })?;
             let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-            for batch in &found {
-                index.push(batch);
+            found.iter().for_each(|batch| index.sparse.push(batch));
+        }
+    }
+
+    /// Takes in what the index file has, if it was not read yet; up to which position the index then knows the batches.
+    fn read_index(self: &Arc<Self>, readable: u64) -> u64 {
+        let (mark, known, is_unread) = {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            (index.mark, index.sparse.indexed_to(), index.is_unread)
+        };
+        if !is_unread {
+            return known;
+        }
+        let path = self.files.index_path(self.partition, self.base_offset);
+        let entries = index_file::read(self.files.disk(), &path, self.base_offset, mark);
+        // Its last entry must be what the segment has there: the rest is scanned from it.
+        let entries = entries.filter(|entries| {
+            let Some(last) = entries.last().filter(|last| last.position < readable) else { return false };
+            let there = self.scan(last.position, readable, |_| true);
+            there.is_ok_and(|batch| batch.is_some_and(|batch| batch.base_offset == last.offset))
+        });
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        if index.is_unread {
+            index.is_unread = false;
+            match entries {
+                Some(entries) => index.sparse = SparseIndex::of(entries),
+                None => index.mark = IndexMark::default(),
             }
         }
+        index.sparse.indexed_to()
     }
 
     fn batch_at(
@@ -296,6 +410,9 @@ impl Segment {
 
 /// Headers collected before the index is locked for them, so that nobody waits long for it.
 const INDEXED_AT_ONCE: usize = 4096;
+
+/// What the segment writer scans to go on with an index; more than that is left to the first reader.
+const CATCH_UP_BYTES_MAX: u64 = 4 << 20;
 
 impl Drop for Segment {
     fn drop(&mut self) {

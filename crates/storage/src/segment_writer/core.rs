@@ -1,6 +1,6 @@
 //! The segment writer without its thread.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -216,6 +216,12 @@ impl WriterCore {
             .as_ref()
             .map(|active| ActiveSegment { base_offset: active.segment.base_offset(), len: active.readable });
         for run in plan(active, &cut.batches, self.segment_bytes) {
+            if run.new_segment.is_some()
+                && let Some(full) = &stored.active
+            {
+                full.segment.save_index(true);
+                record.segments.insert(full.segment.base_offset(), segment_record(full));
+            }
             let segment = self.append(&mut stored, cut, &run)?;
             record.segments.insert(segment.segment.base_offset(), segment_record(&segment));
         }
@@ -235,6 +241,7 @@ impl WriterCore {
         let (mut view, file) = match (run.new_segment, stored.active.take()) {
             (None, Some(active)) => {
                 let file = active.segment.file()?;
+                active.segment.prepare_index(active.readable);
                 (active, file)
             }
             (new, active) => {
@@ -246,6 +253,7 @@ impl WriterCore {
         };
         let batches = &cut.batches[run.batches.clone()];
         self.write(&mut view, file.as_ref(), batches)?;
+        view.segment.save_index(false);
         self.dirty.wrote(view.segment.key(), file, &self.limits);
         stored.active = Some(view.clone());
         Ok(view)
@@ -353,6 +361,7 @@ impl WriterCore {
         // What stays behind is found and removed at the next start: nothing depends on it.
         for (partition, base_offset) in &unheld {
             let _ = disk.remove(&self.files.path(*partition, *base_offset));
+            let _ = disk.remove(&self.files.index_path(*partition, *base_offset));
         }
         // Refused while other segments are in it: then the partition lives, or their turn comes.
         for partition in unheld.into_iter().map(|(partition, _)| partition).collect::<BTreeSet<_>>() {
@@ -363,18 +372,12 @@ impl WriterCore {
 
 fn record_of(cut: &Cut) -> PartitionRecord {
     let mut record = PartitionRecord {
-        partition: cut.log.partition,
-        shard: cut.log.shard,
         is_whole: cut.is_new,
         epoch_base: cut.epoch_base,
-        index: cut.index,
         log_start: cut.log_start,
         stored_end: cut.log_end,
         epochs: cut.epochs.clone(),
-        segments: BTreeMap::new(),
-        segments_removed: BTreeSet::new(),
-        producers: BTreeMap::new(),
-        producers_removed: BTreeSet::new(),
+        ..PartitionRecord::change(cut.log.partition, cut.log.shard, cut.index)
     };
     record.set_producers(cut.producers.clone());
     record
@@ -386,6 +389,7 @@ fn segment_record(view: &SegmentView) -> SegmentRecord {
         end_offset: view.end_offset,
         max_timestamp: view.max_timestamp,
         offset_of_max_timestamp: view.offset_of_max_timestamp,
+        index: view.segment.index_mark(),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::id::{PartitionId, ShardId};
 use crate::partition_log::producers::Producers;
 use crate::partition_log::{
     DueLimits, LeaderEpochs, PinnedBytes, RecoveredLog, Segment, SegmentFiles, SegmentView, ShardLogs,
-    StoredPart, dir_name, file_name,
+    StoredPart, dir_name, file_name, index_file,
 };
 
 /// What was found, by shard.
@@ -74,9 +74,7 @@ impl WriterCore {
         let mut dirs: BTreeSet<String> = disk.list(files.root())?.into_iter().collect();
         for (partition, record) in state.partitions {
             if dirs.remove(&dir_name(partition)) {
-                remove_unknown(&files, &files.dir(partition), |name| {
-                    record.segments.keys().any(|base_offset| file_name(*base_offset) == name)
-                })?;
+                remove_unknown(&files, &files.dir(partition), |name| is_named(&record, name))?;
             }
             let shard = record.shard;
             logs.entry(shard).or_default().push(recovered_log(&files, partition, record)?);
@@ -91,6 +89,17 @@ impl WriterCore {
             Recovered { shards: state.shards, logs, due: options.due, pinned: Arc::clone(&options.pinned) };
         Ok((Self::new(files, checkpoint, options.checkpoint, options.segment_bytes), recovered))
     }
+}
+
+/// True when the checkpoint speaks of the file.
+fn is_named(record: &PartitionRecord, name: &str) -> bool {
+    let base_offset = name.split('.').next().and_then(|digits| digits.parse().ok());
+    let Some((base_offset, segment)) = base_offset.and_then(|base| record.segments.get_key_value(&base))
+    else {
+        return false;
+    };
+    file_name(*base_offset) == name
+        || (segment.index.entries > 0 && index_file::file_name(*base_offset) == name)
 }
 
 fn remove_unknown(
@@ -110,9 +119,11 @@ fn recovered_log(
     record: PartitionRecord,
 ) -> Result<RecoveredLog, StoreError> {
     let mut views: Vec<SegmentView> = Vec::with_capacity(record.segments.len());
+    let newest = record.segments.keys().next_back().copied();
     for (base_offset, segment) in &record.segments {
+        let is_sealed = Some(*base_offset) != newest;
         views.push(SegmentView {
-            segment: Segment::new(files, partition, *base_offset),
+            segment: Segment::recovered(files, partition, *base_offset, segment.index, is_sealed),
             readable: segment.synced,
             end_offset: segment.end_offset,
             max_timestamp: segment.max_timestamp,

@@ -79,12 +79,12 @@ fn a_flipped_bit_before_the_last_checkpoint_refuses_the_start() {
 fn a_newer_format_is_refused_by_its_version() {
     let (node, _) = node();
     node.disk.damage(Path::new(LOG), |bytes| {
-        bytes[4] = 2;
+        bytes[4] = 3;
         let crc = crc32c::crc32c(&bytes[4..32]);
         bytes[..4].copy_from_slice(&crc.to_le_bytes());
     });
     let refused = open(&node).unwrap_err().to_string();
-    assert_eq!(refused, format!("{LOG} has format version 2, this program reads 1"));
+    assert_eq!(refused, format!("{LOG} has format version 3, this program reads 2"));
 }
 
 #[test]
