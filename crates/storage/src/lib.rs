@@ -8,9 +8,11 @@
 //! | [`partition_log`] | what a partition's readers see: segments behind, tail in front, one view over both |
 //! | [`segment_writer`] | takes cuts of tails and writes them into segments, off the producers' path |
 //! | [`checkpoint`] | which bytes of which segments are synced, so that a restart replays a bounded WAL |
+//! | [`inspect`] | whether all of it is as it was written, and what is in it; for tools |
 
 pub mod checkpoint;
 pub mod id;
+pub mod inspect;
 pub mod partition_log;
 pub mod segment_writer;
 pub mod wal;

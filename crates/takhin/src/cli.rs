@@ -36,6 +36,9 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Print records
     Consume(ConsumeArgs),
+    /// Check or show what is in a data directory, without a broker
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Print the version
     Version(OutputArgs),
 }
@@ -231,6 +234,30 @@ pub(crate) struct ConsumeArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// `takhin data`
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// Check everything in a data directory that no broker uses: exit status 1 when it is damaged, 2 when it can't be checked
+    Verify {
+        /// The directory
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show a file of a data directory, a line for each batch, frame, record or entry
+    Dump {
+        /// A segment (.log), an index (.idx), a file of the write-ahead log (.wal), or checkpoint.log
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Show the records of a segment's batches, too
+        #[arg(short, long)]
+        records: bool,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 /// Which partitions are read.

@@ -68,6 +68,9 @@ pub(crate) enum DataDirError {
     /// Take another directory.
     #[error("data directory {}: {whose} (it holds {found}); start with an empty directory", path.display())]
     Foreign { path: PathBuf, whose: &'static str, found: String },
+    /// Name another directory.
+    #[error("data directory {}: no broker has used it (it has no file meta)", path.display())]
+    Unused { path: PathBuf },
     /// Restore the file from a backup.
     #[error("data directory {}: its file meta can't be read: {why}", path.display())]
     Damaged { path: PathBuf, why: String },
@@ -109,6 +112,21 @@ impl DataDir {
             return Err(DataDirError::OtherNode { path, found, configured });
         }
         Ok(Self { path: path.to_owned(), meta, is_new, _lock: lock })
+    }
+}
+
+impl DataDir {
+    /// Locks a directory that a broker has used, whichever one, and changes nothing else.
+    ///
+    /// # Errors
+    /// As [`DataDirError`] says.
+    pub(crate) fn open_existing(disk: &dyn Disk, path: &Path) -> Result<Self, DataDirError> {
+        let none = || DataDirError::Unused { path: path.to_owned() };
+        // Before the lock, which would leave its file in a directory that is not ours.
+        read_meta(disk, path)?.ok_or_else(none)?;
+        let lock = lock(disk, path)?;
+        let meta = read_meta(disk, path)?.ok_or_else(none)?;
+        Ok(Self { path: path.to_owned(), meta, is_new: false, _lock: lock })
     }
 }
 

@@ -11,9 +11,10 @@ use super::error::CheckpointError;
 use super::record::CheckpointRecord;
 use super::state::CheckpointState;
 
-const FILE_NAME: &str = "checkpoint.log";
+/// The log's name in its directory.
+pub(crate) const FILE_NAME: &str = "checkpoint.log";
 /// The file that will take the other's name when it is complete and synced.
-const NEXT_NAME: &str = "checkpoint.next";
+pub(super) const NEXT_NAME: &str = "checkpoint.next";
 
 /// Bytes collected before they are written while the log is written anew.
 const WRITE_BYTES: usize = 1 << 20;
@@ -122,7 +123,7 @@ impl CheckpointLog {
 }
 
 /// Folds all records of a log; its second result is where the last valid one ends.
-fn fold(path: &Path, bytes: &[u8]) -> Result<(CheckpointState, FileHeader, u64), CheckpointError> {
+pub(super) fn fold(path: &Path, bytes: &[u8]) -> Result<(CheckpointState, FileHeader, u64), CheckpointError> {
     let Some(header) = decode::file_header(bytes) else {
         let what = "there is no file header";
         return Err(CheckpointError::Corrupt { path: path.to_owned(), position: 0, what });
@@ -192,7 +193,7 @@ fn write_anew(
     Ok((file, written))
 }
 
-fn read_whole(file: &dyn DiskFile) -> Result<Vec<u8>, DiskError> {
+pub(super) fn read_whole(file: &dyn DiskFile) -> Result<Vec<u8>, DiskError> {
     let len = usize::try_from(file.size()?).unwrap_or(usize::MAX);
     let mut bytes = vec![0; len];
     let count = file.read_at(&mut bytes, 0)?;

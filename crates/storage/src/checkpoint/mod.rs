@@ -16,6 +16,7 @@
 mod decode;
 mod encode;
 mod error;
+mod inspect;
 mod log;
 mod record;
 mod state;
@@ -27,6 +28,7 @@ mod state_test;
 
 pub use error::CheckpointError;
 
-pub(crate) use log::CheckpointLog;
+pub(crate) use inspect::{dump, verify};
+pub(crate) use log::{CheckpointLog, FILE_NAME};
 pub(crate) use record::{CheckpointRecord, PartitionRecord, SegmentRecord};
-pub(crate) use state::ShardState;
+pub(crate) use state::{CheckpointState, ShardState};

@@ -13,6 +13,7 @@
 //! | `switch` | going from one file to the next |
 //! | `upkeep` | prewriting, recycling and removing files, off the commit's path |
 //! | `recovery`, `scan` | reading it all back |
+//! | `inspect` | checking and showing it, for tools |
 //!
 //! Invariant: recovery returns every acknowledged frame, byte for byte, in its shard's order, or refuses to start.
 //! Invariant: a block of 4 KiB that has been synced is not written again before its file is recycled.
@@ -28,6 +29,7 @@ mod frame;
 #[cfg(test)]
 mod frame_test;
 mod handle;
+mod inspect;
 mod options;
 mod queue;
 #[cfg(test)]
@@ -51,3 +53,5 @@ pub use recovery::{Recovered, RecoveredEntry, RecoveredShard};
 pub use stats::WalStats;
 pub use upkeep::{Upkeep, UpkeepDone};
 pub use writer::{Step, WalCore};
+
+pub(crate) use inspect::{dump, verify};

@@ -71,10 +71,10 @@ struct Replayed {
 }
 
 /// A file of ours in the directory.
-struct Listed {
-    generation: Generation,
+pub(super) struct Listed {
+    pub(super) generation: Generation,
     bytes: u64,
-    header: Option<FileHeader>,
+    pub(super) header: Option<FileHeader>,
 }
 
 /// Reads the log in `dir`; changes nothing but to sync what it read.
@@ -130,7 +130,7 @@ fn corrupt<T>(
 }
 
 /// Our files in order of generation, with their headers where these are valid.
-fn list(disk: &dyn Disk, dir: &Path, options: &WalOptions) -> Result<Vec<Listed>, WalError> {
+pub(super) fn list(disk: &dyn Disk, dir: &Path, options: &WalOptions) -> Result<Vec<Listed>, WalError> {
     let names = disk.list(dir)?;
     let mut generations: Vec<_> = names.iter().filter_map(|name| Generation::from_name(name)).collect();
     generations.sort_unstable();
@@ -149,7 +149,7 @@ fn list(disk: &dyn Disk, dir: &Path, options: &WalOptions) -> Result<Vec<Listed>
 }
 
 /// A file newer than all with headers is prepared or torn at its first write, unless a frame in it was written later.
-fn refuse_lost_header(
+pub(super) fn refuse_lost_header(
     disk: &dyn Disk,
     dir: &Path,
     file: &Listed,
@@ -168,7 +168,7 @@ fn refuse_lost_header(
 }
 
 /// The floor as the newest file has it: in its header, or raised since.
-fn floor_of(
+pub(super) fn floor_of(
     disk: &dyn Disk,
     dir: &Path,
     newest: &Listed,
@@ -185,7 +185,7 @@ fn floor_of(
 }
 
 /// The files from the floor to the newest, each named by the one behind it.
-fn chain<'a>(
+pub(super) fn chain<'a>(
     dir: &Path,
     listed: &'a [Listed],
     newest: usize,

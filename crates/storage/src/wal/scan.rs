@@ -59,6 +59,11 @@ impl<'a> Scanner<'a> {
         self.position
     }
 
+    /// Goes on at `position`, a frame's first byte.
+    pub(super) fn seek(&mut self, position: u64) {
+        self.position = position;
+    }
+
     /// The header at the file's beginning; `None` when there is no valid one, `Some(Err)` with a version not ours.
     pub(super) fn file_header(&mut self) -> Result<Option<Result<FileHeader, u32>>, DiskError> {
         let frame = self.frame_at(0)?;

@@ -9,3 +9,5 @@
 
 mod directory;
 mod index_files;
+mod inspect;
+mod inspect_wal;

@@ -2,6 +2,7 @@
 
 pub(crate) mod config;
 mod consume;
+mod data;
 mod produce;
 mod topic;
 
@@ -31,6 +32,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Some(Command::Topic(command)) => topic::run(command),
         Some(Command::Produce(arguments)) => produce::run(&arguments),
         Some(Command::Consume(arguments)) => consume::run(&arguments),
+        Some(Command::Data(command)) => data::run(&command),
         Some(Command::Version(form)) => version(&Output::new(&form)),
     }
 }
