@@ -7,11 +7,13 @@
 //! | [`commit`] | group commit: one group in flight, the next one forming |
 //! | [`partitions`] | the partitions that this node leads, for readers |
 //! | `storekeeper` | which tails go to segments when, and what the WAL may forget |
+//! | `producer_expiry` | which producers are forgotten |
 //! | [`node`] | opens it all, and creates and deletes topics |
 
 pub mod commit;
 pub mod metadata;
 pub mod node;
 pub mod partitions;
+mod producer_expiry;
 pub mod shard;
 mod storekeeper;

@@ -23,6 +23,7 @@ use crate::commit::{CommitLimits, CommitListener, Committer};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
 use crate::metadata::{Applied, Image, NameError, Record, RecordError, Topic, TopicRecord, check_topic_name};
 use crate::partitions::Partitions;
+use crate::producer_expiry;
 use crate::shard::consensus::{OpenError, RaftNodeId, Shard};
 use crate::shard::data::DataMachine;
 use crate::shard::entry::{self, EntryKind};
@@ -189,10 +190,11 @@ impl<W: 'static> Node<W> {
         check_no_gap(DATA_SHARD, &recovered, shard.covered)?;
         wal.wal().release(DATA_SHARD, shard.covered);
         let logs = Rc::new(RefCell::new(shard.logs));
-        let machine = DataMachine::new(logs, partitions.clone(), storekeeper.clone());
+        let machine = DataMachine::new(logs.clone(), partitions.clone(), storekeeper.clone());
         let data =
             Shard::open_alone(DATA_SHARD, THIS_NODE, wal.clone(), recovered, Box::new(machine)).await?;
 
+        env::spawn_local(producer_expiry::run(data.clone(), logs, room.clone()));
         let limits = CommitLimits {
             queued_bytes_max: options.queued_bytes_max,
             pinned_bytes_max: options.tail_bytes_max,

@@ -77,7 +77,8 @@ impl DataMachine {
 
 impl Machine for DataMachine {
     fn apply(&mut self, index: u64, term: u64, entry: Bytes) -> Result<Outcome, MachineError> {
-        let (kind, _) = entry::read_header(&entry)?;
+        let (kind, time_ms) = entry::read_header(&entry)?;
+        self.logs.borrow_mut().set_entry_time(time_ms);
         let outcome = match kind {
             EntryKind::Batches => Outcome::Batches(self.append_all(index, term, &entry)?),
             EntryKind::PartitionsCreated => {
@@ -86,6 +87,11 @@ impl Machine for DataMachine {
             }
             EntryKind::PartitionsDeleted => {
                 self.delete(index, &entry)?;
+                Outcome::Done
+            }
+            EntryKind::ProducersForgotten => {
+                let written_until = entry::forgotten_until(&entry)?;
+                self.logs.borrow_mut().forget_producers(index, written_until, Instant::now());
                 Outcome::Done
             }
             EntryKind::Blank | EntryKind::Membership | EntryKind::Metadata => Outcome::Done,

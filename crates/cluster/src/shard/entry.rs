@@ -6,6 +6,7 @@
 //!                                | batch length i32 | record batch v2, base offset and leader epoch not yet known
 //! created  = partition*   partition = topic id 16 | partition i32 | epoch base i32
 //! deleted  = partition*   partition = topic id 16 | partition i32
+//! producers forgotten = wall time i64
 //! metadata = record*      metadata::Record
 //! ```
 //! Numbers are big-endian. Blank and membership entries belong to the consensus engine's glue.
@@ -37,6 +38,8 @@ pub enum EntryKind {
     PartitionsCreated = 4,
     /// Partitions cease to exist.
     PartitionsDeleted = 5,
+    /// Producers whose last batch came in an entry of a time, or before, are forgotten in every partition.
+    ProducersForgotten = 7,
 }
 
 /// The bytes are no entry that this build knows: written by a newer one, or not by us.
@@ -124,6 +127,22 @@ fn write_partition(out: &mut Vec<u8>, partition: PartitionId) {
     out.extend_from_slice(&partition.partition.to_be_bytes());
 }
 
+/// An entry after which producers are forgotten whose last batch came in an entry of `written_until_ms` or before.
+#[must_use]
+pub fn producers_forgotten(written_until_ms: i64) -> Vec<u8> {
+    let mut out = header(EntryKind::ProducersForgotten);
+    out.extend_from_slice(&written_until_ms.to_be_bytes());
+    out
+}
+
+/// The time, in milliseconds, of an entry that has producers forgotten.
+///
+/// # Errors
+/// When the entry ends before it.
+pub fn forgotten_until(entry: &[u8]) -> Result<i64, EntryError> {
+    Ok(i64::from_be_bytes(Fields { entry, position: ENTRY_HEADER_BYTES }.array()?))
+}
+
 /// An entry's kind and the leader's wall time in milliseconds.
 ///
 /// # Errors
@@ -139,6 +158,7 @@ pub fn read_header(entry: &[u8]) -> Result<(EntryKind, i64), EntryError> {
         (3, VERSION) => EntryKind::Batches,
         (4, VERSION) => EntryKind::PartitionsCreated,
         (5, VERSION) => EntryKind::PartitionsDeleted,
+        (7, VERSION) => EntryKind::ProducersForgotten,
         _ => return Err(EntryError::Unknown { kind, version }),
     };
     Ok((known, time_ms))

@@ -177,6 +177,7 @@ impl PartitionLog {
     pub(super) fn append(
         &mut self,
         index: u64,
+        time_ms: i64,
         pin: &Arc<EntryPin>,
         batch: NewBatch,
         now: Instant,
@@ -209,6 +210,7 @@ impl PartitionLog {
         view.log_end = last_offset + 1;
         drop(view);
         if let Some(stamp) = &batch.producer {
+            self.producers.set_time(time_ms);
             self.producers.record(stamp, base_offset, batch.max_timestamp);
         }
         self.changed(index, bytes, now);
@@ -227,6 +229,11 @@ impl PartitionLog {
         drop(view);
         self.changed(index, 0, now);
         offset
+    }
+
+    /// See [`super::ShardLogs::forget_producers`]; true when the log has changed.
+    pub(super) fn forget_producers(&mut self, index: u64, time_ms: i64) -> bool {
+        !self.has_replayed(index) && self.producers.forget_written_until(time_ms)
     }
 
     /// Notes an effect of the entry at `index`.

@@ -65,6 +65,8 @@ pub struct ShardLogs {
     unflushed: VecDeque<Work>,
     covered: u64,
     state: Option<Bytes>,
+    /// The leader's wall time of the entry being applied, in milliseconds.
+    entry_time_ms: i64,
 }
 
 impl ShardLogs {
@@ -93,6 +95,7 @@ impl ShardLogs {
             unflushed: VecDeque::new(),
             covered,
             state: None,
+            entry_time_ms: 0,
         }
     }
 
@@ -150,6 +153,34 @@ impl ShardLogs {
         true
     }
 
+    /// The entry whose effects come next was proposed at this time, by its leader's clock, in milliseconds since 1970.
+    pub fn set_entry_time(&mut self, time_ms: i64) {
+        self.entry_time_ms = time_ms;
+    }
+
+    /// Forgets, in every partition, the producers whose last batch came in an entry of `time_ms` or before, as the entry at
+    /// `index` says.
+    ///
+    /// # Panics
+    /// When indexes go back.
+    pub fn forget_producers(&mut self, index: u64, time_ms: i64, now: Instant) {
+        let forgetful = |log: &mut PartitionLog| log.forget_producers(index, time_ms);
+        let logs = self.logs.values_mut();
+        let changed: Vec<PartitionId> =
+            logs.filter_map(|log| forgetful(log).then(|| log.partition())).collect();
+        for partition in changed {
+            self.changed(index, partition, now, |log| log.changed(index, 0, now));
+        }
+    }
+
+    /// A time before which no remembered producer wrote its last batch, in milliseconds; `None` when there is none.
+    ///
+    /// Cost: a look at every log.
+    #[must_use]
+    pub fn producers_written_at_min(&self) -> Option<i64> {
+        self.logs.values().filter_map(|log| log.producers().written_at_min()).min()
+    }
+
     /// Appends a batch of the entry at `index`; `None` when there is no such partition.
     ///
     /// `pin` counts the whole entry's memory, once for all its batches. Cost: a look-up, a short lock, no copy.
@@ -164,7 +195,8 @@ impl ShardLogs {
         batch: NewBatch,
         now: Instant,
     ) -> Option<Appended> {
-        self.changed(index, *partition, now, |log| log.append(index, pin, batch, now))
+        let time_ms = self.entry_time_ms;
+        self.changed(index, *partition, now, |log| log.append(index, time_ms, pin, batch, now))
     }
 
     /// Moves a partition's log start forward, never back and never beyond its log end (retention and DeleteRecords, decided

@@ -11,3 +11,4 @@ mod directory;
 mod index_files;
 mod inspect;
 mod inspect_wal;
+mod producers;

@@ -1,0 +1,74 @@
+//! Which producers are forgotten: those that have written nothing for long, as Kafka's `producer.id.expiration.ms` says.
+//!
+//! What a partition remembers of its producers decides what `apply` answers, and that reads no clock. So the leader decides:
+//! it looks at its clock and proposes an entry that says up to which time producers are forgotten. Every replica forgets
+//! the same ones at the same place of the log, also when it replays it.
+//!
+//! An idle node does not wake up for it: while no producer is remembered, nothing happens before something is stored.
+//!
+//! Why an entry: docs/adr/0007-formats-frozen.md.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use env::WallTime;
+use storage::partition_log::ShardLogs;
+use tokio::sync::Notify;
+
+use crate::shard::Shard;
+use crate::shard::entry;
+
+/// How long a producer that writes nothing is remembered: Kafka's default.
+const EXPIRATION: Duration = Duration::from_secs(24 * 60 * 60);
+/// The least time between two looks: Kafka's default, too.
+const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Looks after a shard's producers, for ever; a local task of the thread that owns the shard. `room` is told when
+/// something was stored.
+pub(crate) async fn run(shard: Shard, logs: Rc<RefCell<ShardLogs>>, room: Rc<Notify>) {
+    loop {
+        let oldest = logs.borrow().producers_written_at_min();
+        match decide(WallTime::now(), oldest, EXPIRATION) {
+            Decision::Nobody => {
+                room.notified().await;
+                env::clock::sleep(CHECK_EVERY).await;
+            }
+            Decision::Wait(span) => env::clock::sleep(span.max(CHECK_EVERY)).await,
+            Decision::Forget { written_until_ms } => {
+                let mut entry = entry::producers_forgotten(written_until_ms);
+                entry::stamp(&mut entry, WallTime::now().0);
+                if let Err(error) = shard.write(entry.into()).await {
+                    tracing::debug!(%error, "producers are forgotten later");
+                    env::clock::sleep(CHECK_EVERY).await;
+                }
+            }
+        }
+    }
+}
+
+/// What to do about producers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// There is none.
+    Nobody,
+    /// None can be due sooner.
+    Wait(Duration),
+    /// Those whose last batch came in an entry of this time or before are due.
+    Forget { written_until_ms: i64 },
+}
+
+/// `oldest_ms` is a time before which no remembered producer has written.
+pub(crate) fn decide(now: WallTime, oldest_ms: Option<i64>, expiration: Duration) -> Decision {
+    let Some(oldest_ms) = oldest_ms else { return Decision::Nobody };
+    let expiration_ms = i64::try_from(expiration.as_millis()).unwrap_or(i64::MAX);
+    let written_until_ms = now.0.saturating_sub(expiration_ms);
+    match u64::try_from(oldest_ms.saturating_sub(written_until_ms)) {
+        Ok(left) if left > 0 => Decision::Wait(Duration::from_millis(left)),
+        _ => Decision::Forget { written_until_ms },
+    }
+}
+
+#[cfg(test)]
+#[path = "producer_expiry_test.rs"]
+mod producer_expiry_test;
