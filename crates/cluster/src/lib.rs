@@ -6,7 +6,7 @@
 //! | [`shard`] | a Raft group: log in the shared WAL, machine in memory; openraft lives only here |
 //! | [`commit`] | group commit: one group in flight, the next one forming |
 //! | [`partitions`] | the partitions that this node leads, for readers |
-//! | `storekeeper` | which tails go to segments when, and what the WAL may forget |
+//! | `storekeeper`, `replay` | which tails go to segments when, what the WAL may forget, and what a restart would replay |
 //! | `producer_expiry` | which producers are forgotten |
 //! | [`node`] | opens it all, and creates and deletes topics |
 
@@ -15,5 +15,8 @@ pub mod metadata;
 pub mod node;
 pub mod partitions;
 mod producer_expiry;
+mod replay;
+#[cfg(test)]
+mod replay_test;
 pub mod shard;
 mod storekeeper;

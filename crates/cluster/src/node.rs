@@ -24,6 +24,7 @@ use crate::metadata::machine::{MetadataMachine, SharedImage};
 use crate::metadata::{Applied, Image, NameError, Record, RecordError, Topic, TopicRecord, check_topic_name};
 use crate::partitions::Partitions;
 use crate::producer_expiry;
+use crate::replay::Replay;
 use crate::shard::consensus::{OpenError, RaftNodeId, Shard};
 use crate::shard::data::DataMachine;
 use crate::shard::entry::{self, EntryKind};
@@ -39,6 +40,11 @@ const DATA_SHARD: ShardId = ShardId(1);
 const THIS_NODE: RaftNodeId = 1;
 /// Producer ids taken at once, as Kafka's blocks.
 const PRODUCER_ID_BLOCK: i64 = 1000;
+
+/// What a restart may have to replay, in files of the WAL: 128 MiB where they have 64.
+const REPLAY_FILES_MAX: u64 = 2;
+/// And in record batches.
+const REPLAY_BATCHES_MAX: u64 = 1_000_000;
 
 /// What a node is opened with.
 pub struct NodeOptions {
@@ -401,7 +407,8 @@ fn open_store(
     };
     let mailbox = Arc::new(ProgressMailbox::default());
     let (store, recovered) = Store::open(disk, dir, &store_options, mailbox.clone())?;
-    Ok((Storekeeper::new(store, mailbox, wal.wal().clone(), room.clone()), recovered))
+    let replay_max = Replay { bytes: REPLAY_FILES_MAX * options.wal_file_bytes, batches: REPLAY_BATCHES_MAX };
+    Ok((Storekeeper::new(store, mailbox, wal.wal().clone(), room.clone(), replay_max), recovered))
 }
 
 fn take_shard(recovered: &mut wal::Recovered, shard: ShardId) -> wal::RecoveredShard {

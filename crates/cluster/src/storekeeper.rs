@@ -3,17 +3,23 @@
 //!
 //! After each entry a shard's logs are asked what is due, which costs nothing when nothing is. What waits only for its age
 //! is looked at by a timer that exists only while something waits: an idle node does not wake up.
+//!
+//! What a restart would replay is bounded: when it comes near the bound, old tails are cut before their time, silent shards
+//! are asked for their state, and a checkpoint is taken.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use env::Instant;
 use storage::id::ShardId;
 use storage::partition_log::{Maintained, ShardLogs};
 use storage::segment_writer::{Progress, Store, StoreListener};
 use storage::wal::Wal;
 use tokio::sync::Notify;
+
+use crate::replay::{Replay, ReplayMeter};
 
 /// What the segment writer's thread leaves for the I/O thread.
 #[derive(Default)]
@@ -40,17 +46,33 @@ pub(crate) struct Storekeeper {
     /// Told whenever tails may have become shorter.
     room: Rc<Notify>,
     failed: Cell<bool>,
+    replay: RefCell<ReplayMeter>,
+    replay_max: Replay,
+    /// A checkpoint was forced and has not come yet.
+    is_forcing: Cell<bool>,
 }
+
+/// An index, and a shard's state as of that entry.
+type StateOf = Box<dyn Fn() -> (u64, Bytes)>;
 
 struct Kept {
     id: ShardId,
     logs: Rc<RefCell<ShardLogs>>,
     applied: Cell<u64>,
+    /// What is to be found again beside the logs; without it nothing of the shard may be called covered.
+    state: Option<StateOf>,
 }
 
 impl Storekeeper {
-    /// `mailbox` is the listener that `store` was opened with; [`Storekeeper::run`] has to run.
-    pub(crate) fn new(store: Store, mailbox: Arc<ProgressMailbox>, wal: Wal, room: Rc<Notify>) -> Rc<Self> {
+    /// `mailbox` is the listener that `store` was opened with; [`Storekeeper::run`] has to run. `replay_max` is what a
+    /// restart may have to replay.
+    pub(crate) fn new(
+        store: Store,
+        mailbox: Arc<ProgressMailbox>,
+        wal: Wal,
+        room: Rc<Notify>,
+        replay_max: Replay,
+    ) -> Rc<Self> {
         Rc::new(Self {
             store: RefCell::new(Some(store)),
             mailbox,
@@ -60,13 +82,52 @@ impl Storekeeper {
             rearmed: Notify::new(),
             room,
             failed: Cell::new(false),
+            replay: RefCell::default(),
+            replay_max,
+            is_forcing: Cell::new(false),
         })
     }
 
     /// Keeps a shard's logs from now on.
     pub(crate) fn keep(&self, logs: &Rc<RefCell<ShardLogs>>) {
+        self.keep_shard(logs, None);
+    }
+
+    /// As [`Storekeeper::keep`], of a shard that has more to find again than its logs.
+    pub(crate) fn keep_with_state(&self, logs: &Rc<RefCell<ShardLogs>>, state: StateOf) {
+        self.keep_shard(logs, Some(state));
+    }
+
+    fn keep_shard(&self, logs: &Rc<RefCell<ShardLogs>>, state: Option<StateOf>) {
         let id = logs.borrow().shard();
-        self.shards.borrow_mut().push(Rc::new(Kept { id, logs: logs.clone(), applied: Cell::new(0) }));
+        self.shards.borrow_mut().push(Rc::new(Kept { id, logs: logs.clone(), applied: Cell::new(0), state }));
+    }
+
+    /// The entry at `index` of `shard` is about to be applied: a restart would replay so much more.
+    pub(crate) fn meter(&self, shard: ShardId, index: u64, entry: Replay) {
+        let mut replay = self.replay.borrow_mut();
+        replay.applied(shard, index, entry);
+        let is_near = replay.pending().reaches(self.replay_max.three_quarters());
+        drop(replay);
+        if is_near && !self.is_forcing.replace(true) {
+            self.force();
+        }
+    }
+
+    /// Cuts what is old before its time, and asks for a checkpoint.
+    fn force(&self) {
+        for kept in &*self.shards.borrow() {
+            let old = self.replay.borrow().index_before(kept.id, self.replay_max.quarter());
+            if let Some(through) = old {
+                kept.take_state();
+                let applied = kept.applied.get();
+                let maintained = kept.logs.borrow_mut().maintain_through(through, applied, applied);
+                self.submit(maintained);
+            }
+        }
+        if let Some(store) = &*self.store.borrow() {
+            store.checkpoint();
+        }
     }
 
     /// The entry at `index` of `shard` was applied. With one voter it was flushed before that.
@@ -126,6 +187,8 @@ impl Storekeeper {
         for progress in news {
             for (shard, index) in progress.covered {
                 self.wal.release(shard, index);
+                self.replay.borrow_mut().covered(shard, index);
+                self.is_forcing.set(false);
             }
             if let Some(error) = progress.no_space {
                 tracing::warn!(%error, "no space to store records; they stay in the write-ahead log meanwhile");
@@ -147,6 +210,7 @@ impl Storekeeper {
     pub(crate) async fn close(&self) {
         let shards = self.shards.borrow().clone();
         for kept in shards {
+            kept.take_state();
             let applied = kept.applied.get();
             let maintained = kept.logs.borrow_mut().maintain_all(applied, applied);
             self.submit(maintained);
@@ -156,6 +220,16 @@ impl Storekeeper {
             env::task::spawn_blocking(move || store.close()).await;
         }
         self.take_news();
+    }
+}
+
+impl Kept {
+    /// Has the shard's state, if it has one, go with what is covered next.
+    fn take_state(&self) {
+        if let Some((applied, state)) = self.state.as_ref().map(|state| state()) {
+            self.applied.set(applied);
+            self.logs.borrow_mut().set_state(state);
+        }
     }
 }
 

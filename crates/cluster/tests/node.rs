@@ -48,13 +48,17 @@ impl Drop for Directory {
 }
 
 async fn open(dir: &Path) -> Rc<Node<Waiter>> {
+    open_with(dir, 4 << 20).await
+}
+
+async fn open_with(dir: &Path, wal_bytes_max: u64) -> Rc<Node<Waiter>> {
     let options = NodeOptions {
         cluster_id: "a-cluster".into(),
         broker_id: 1,
         segment_bytes: 1 << 20,
         tail_bytes_max: 64 << 20,
         queued_bytes_max: 16 << 20,
-        wal_bytes_max: 4 << 20,
+        wal_bytes_max,
         wal_file_bytes: 1 << 20,
     };
     Node::open(Arc::new(RealDisk), dir, options, Rc::new(Outcomes::default())).await.unwrap()
@@ -190,6 +194,36 @@ fn a_duplicate_gets_the_originals_offset_also_after_a_restart() {
         produce(&node, partition, &batch(b"d", Some((7, 1, 0)))).await.unwrap();
         let fenced = produce(&node, partition, &batch(b"e", Some((7, 0, 2)))).await;
         assert_eq!(fenced, Err(Refused::Fenced { epoch: 1 }));
+    });
+}
+
+// Shard 0 has a few entries at the log's beginning and is silent from then on.
+#[test]
+fn a_silent_shard_does_not_keep_the_log_that_the_others_write() {
+    let dir = Directory::new("silent");
+    let files = || std::fs::read_dir(dir.0.join("wal")).unwrap().count();
+    run(async {
+        let node = open_with(&dir.0, 1 << 30).await;
+        node.create_topic(topic("t", 2)).await.unwrap();
+        let (loud, quiet) = (partition_of(&node, "t", 0), partition_of(&node, "t", 1));
+        produce(&node, quiet, &batch(b"once", None)).await.unwrap();
+        let value = vec![b'x'; 200 << 10];
+        for _ in 0..100 {
+            produce(&node, loud, &batch(&value, None)).await.unwrap();
+        }
+        // Twenty files of one mebibyte were written. What is released goes with one of the next groups.
+        let mut left = 500;
+        while files() > 8 {
+            assert!(left > 0, "{} files are left of the log", files());
+            left -= 1;
+            produce(&node, loud, &batch(&value[..1000], None)).await.unwrap();
+        }
+    });
+    // The topic is found again though its entry is not in the log any more.
+    run(async {
+        let node = open_with(&dir.0, 1 << 30).await;
+        let quiet = partition_of(&node, "t", 1);
+        assert_eq!(produce(&node, quiet, &batch(b"twice", None)).await.unwrap().base_offset, 1);
     });
 }
 

@@ -8,6 +8,7 @@ use storage::partition_log::ShardLogs;
 use wire::primitive::Reader;
 
 use super::{Applied, Image, Record, RecordError};
+use crate::replay::Replay;
 use crate::shard::entry::{self, ENTRY_HEADER_BYTES, EntryKind};
 use crate::shard::outcome::Outcome;
 use crate::shard::{Machine, MachineError};
@@ -54,6 +55,8 @@ pub(crate) struct MetadataMachine {
     /// Entries up to here are in the snapshot that the image began with.
     replayed_to: u64,
     since_snapshot: u64,
+    /// The last entry that the image has.
+    applied: Rc<Cell<u64>>,
 }
 
 impl MetadataMachine {
@@ -70,16 +73,20 @@ impl MetadataMachine {
                 image.apply(record?);
             }
         }
-        storekeeper.keep(&logs);
+        let applied = Rc::new(Cell::new(covered));
+        let (of_image, at) = (image.clone(), applied.clone());
+        storekeeper.keep_with_state(&logs, Box::new(move || (at.get(), of_image.snapshot())));
         // Without a snapshot nothing was covered that this machine needs: its entries are all in the WAL.
         let replayed_to = if snapshot.is_some() { covered } else { 0 };
-        Ok(Self { image, logs, storekeeper, replayed_to, since_snapshot: 0 })
+        Ok(Self { image, logs, storekeeper, replayed_to, since_snapshot: 0, applied })
     }
 }
 
 impl Machine for MetadataMachine {
     fn apply(&mut self, index: u64, _term: u64, entry: Bytes) -> Result<Outcome, MachineError> {
         let (kind, _) = entry::read_header(&entry)?;
+        let shard = self.logs.borrow().shard();
+        self.storekeeper.meter(shard, index, Replay { bytes: entry.len() as u64, batches: 0 });
         if kind != EntryKind::Metadata || index <= self.replayed_to {
             return Ok(Outcome::Done);
         }
@@ -87,15 +94,20 @@ impl Machine for MetadataMachine {
         for record in records(&entry[ENTRY_HEADER_BYTES..]) {
             outcomes.push(self.image.apply(record?));
         }
+        self.applied.set(index);
         self.since_snapshot += 1;
         if self.since_snapshot >= SNAPSHOT_EVERY {
             self.since_snapshot = 0;
             self.logs.borrow_mut().set_state(self.image.snapshot());
-            // The storekeeper borrows the logs itself.
-            let shard = self.logs.borrow().shard();
             self.storekeeper.applied(shard, index);
         }
         Ok(Outcome::Metadata(outcomes))
+    }
+
+    fn pass(&mut self, index: u64) {
+        let shard = self.logs.borrow().shard();
+        self.storekeeper.meter(shard, index, Replay::default());
+        self.applied.set(self.applied.get().max(index));
     }
 }
 

@@ -18,6 +18,7 @@ use super::entry::{self, EntryKind, Item};
 use super::outcome::{Appended, BatchOutcome, Outcome, Refused};
 use super::{Machine, MachineError};
 use crate::partitions::Partitions;
+use crate::replay::Replay;
 use crate::storekeeper::Storekeeper;
 
 /// See the module's head.
@@ -79,8 +80,13 @@ impl Machine for DataMachine {
     fn apply(&mut self, index: u64, term: u64, entry: Bytes) -> Result<Outcome, MachineError> {
         let (kind, time_ms) = entry::read_header(&entry)?;
         self.logs.borrow_mut().set_entry_time(time_ms);
+        let mut batches = 0;
         let outcome = match kind {
-            EntryKind::Batches => Outcome::Batches(self.append_all(index, term, &entry)?),
+            EntryKind::Batches => {
+                let outcomes = self.append_all(index, term, &entry)?;
+                batches = outcomes.len() as u64;
+                Outcome::Batches(outcomes)
+            }
             EntryKind::PartitionsCreated => {
                 self.create(index, &entry)?;
                 Outcome::Done
@@ -96,8 +102,14 @@ impl Machine for DataMachine {
             }
             EntryKind::Blank | EntryKind::Membership | EntryKind::Metadata => Outcome::Done,
         };
+        self.storekeeper.meter(self.shard, index, Replay { bytes: entry.len() as u64, batches });
         self.storekeeper.applied(self.shard, index);
         Ok(outcome)
+    }
+
+    fn pass(&mut self, index: u64) {
+        self.storekeeper.meter(self.shard, index, Replay::default());
+        self.storekeeper.applied(self.shard, index);
     }
 }
 

@@ -30,6 +30,9 @@ pub trait Machine: 'static {
     /// # Errors
     /// When a newer build wrote it: the shard stops rather than guess.
     fn apply(&mut self, index: u64, term: u64, entry: Bytes) -> Result<Outcome, MachineError>;
+
+    /// The entry at `index` is the engine's own and has no effect: the log need not keep it for this machine.
+    fn pass(&mut self, index: u64);
 }
 
 /// A committed entry can't be applied: its log was written by another build, or by a bug.

@@ -232,7 +232,22 @@ impl ShardLogs {
             self.by_age.pop_front();
             self.list_if_waiting_since(partition, since);
         }
-        self.maintain_at(Pace::OneCutEach, applied, flushed)
+        self.maintain_at(Pace::OneCutEach, false, applied, flushed)
+    }
+
+    /// As [`ShardLogs::maintain`], with every tail due that holds an entry up to `through`, and with what is covered
+    /// reported also where no partition changed: what a restart would replay has become too much.
+    pub fn maintain_through(&mut self, through: u64, applied: u64, flushed: u64) -> Maintained {
+        let old = self.uncut.iter().take_while(|(first, _)| *first <= through);
+        for (_, partition) in old {
+            if let Some(log) = self.logs.get_mut(partition)
+                && !log.is_listed
+            {
+                log.is_listed = true;
+                self.due.push(*partition);
+            }
+        }
+        self.maintain_at(Pace::OneCutEach, true, applied, flushed)
     }
 
     /// As [`ShardLogs::maintain`], with everything due, also behind cuts that are on their way: before a shutdown, or when
@@ -241,12 +256,12 @@ impl ShardLogs {
         while let Some((since, partition)) = self.by_age.pop_front() {
             self.list_if_waiting_since(partition, since);
         }
-        self.maintain_at(Pace::All, applied, flushed)
+        self.maintain_at(Pace::All, true, applied, flushed)
     }
 
-    fn maintain_at(&mut self, pace: Pace, applied: u64, flushed: u64) -> Maintained {
+    fn maintain_at(&mut self, pace: Pace, cover: bool, applied: u64, flushed: u64) -> Maintained {
         let cut_any = self.cut_due(pace);
-        self.cover(applied, cut_any || pace == Pace::All);
+        self.cover(applied, cut_any || cover);
         let mut works = Vec::new();
         while self.unflushed.front().is_some_and(|work| work.index() <= flushed) {
             works.extend(self.unflushed.pop_front());

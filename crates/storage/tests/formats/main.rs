@@ -12,3 +12,4 @@ mod index_files;
 mod inspect;
 mod inspect_wal;
 mod producers;
+mod replay;

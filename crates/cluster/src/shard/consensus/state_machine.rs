@@ -68,10 +68,14 @@ impl RaftStateMachine<Types> for StateMachine {
             let (term, index) = (*entry.log_id.leader_id, entry.log_id.index);
             self.applied = Some(entry.log_id);
             let outcome = match entry.payload {
-                EntryPayload::Blank => Outcome::Done,
+                EntryPayload::Blank => {
+                    self.machine.pass(index);
+                    Outcome::Done
+                }
                 EntryPayload::Membership(membership) => {
                     self.membership = StoredMembership::new(Some(entry.log_id), membership);
                     self.log.save_membership(self.membership.clone()).await?;
+                    self.machine.pass(index);
                     Outcome::Done
                 }
                 EntryPayload::Normal(proposal) => {
