@@ -77,7 +77,10 @@ impl CheckpointLog {
     /// # Errors
     /// When the disk refuses. After [`DiskError::is_no_space`] the same or other records may be appended later; after any
     /// other error the log must not be used again.
-    pub(crate) fn append(&mut self, records: &[CheckpointRecord]) -> Result<(), DiskError> {
+    pub(crate) fn append(
+        &mut self,
+        records: impl IntoIterator<Item = CheckpointRecord>,
+    ) -> Result<(), DiskError> {
         if self.has_remains {
             self.file.set_len(self.end)?;
             self.file.sync()?;
@@ -87,7 +90,7 @@ impl CheckpointLog {
         for record in records {
             let position = self.end + self.buffer.len() as u64;
             let place = Place { generation: self.generation, position };
-            encode::record(place, self.end, record, &mut self.buffer);
+            encode::record(place, self.end, &record, &mut self.buffer);
         }
         self.has_remains = true;
         self.file.write_at_durable(&self.buffer, self.end)?;

@@ -338,7 +338,7 @@ impl WriterCore {
 
     fn take_checkpoint(&mut self) -> Result<Vec<(ShardId, u64)>, StoreError> {
         self.dirty.sync(self.files.disk(), self.files.root())?;
-        self.checkpoint.append(&self.dirty.records())?;
+        self.checkpoint.append(self.dirty.records())?;
         let (covered, dropped) = self.dirty.checkpointed();
         for segment in &dropped {
             segment.doom();

@@ -149,7 +149,7 @@ impl Dirty {
     }
 
     /// What the checkpoint says; the shards last, since they speak of all the others.
-    pub(super) fn records(&self) -> Vec<CheckpointRecord> {
+    pub(super) fn records(&self) -> impl Iterator<Item = CheckpointRecord> {
         let deleted = self
             .deleted
             .iter()
@@ -160,7 +160,7 @@ impl Dirty {
             index: mark.index,
             state: mark.state.clone(),
         });
-        deleted.chain(partitions).chain(shards).collect()
+        deleted.chain(partitions).chain(shards)
     }
 
     /// The checkpoint is durable: what it covers, and what it does not name any more.
