@@ -48,12 +48,21 @@ fn verify(dir: &Path, form: &OutputArgs) -> Result<()> {
 /// What an entry of the write-ahead log must be, as far as its own bytes say.
 fn check_entry(bytes: &Bytes) -> Result<(), String> {
     let (kind, _) = entry::read_header(bytes).map_err(|error| error.to_string())?;
-    if kind == EntryKind::Batches {
-        for item in entry::items(bytes) {
-            let item = item.map_err(|error| error.to_string())?;
-            BatchHeader::parse(&item.batch).map_err(|error| error.to_string())?;
-            check_crc(&item.batch).map_err(|error| error.to_string())?;
-        }
+    let checked = match kind {
+        EntryKind::Batches => return check_batches(bytes),
+        EntryKind::PartitionsCreated => entry::created(bytes).try_for_each(|created| created.map(|_| ())),
+        EntryKind::PartitionsDeleted => entry::deleted(bytes).try_for_each(|deleted| deleted.map(|_| ())),
+        EntryKind::ProducersForgotten => entry::forgotten_until(bytes).map(|_| ()),
+        _ => Ok(()),
+    };
+    checked.map_err(|error| error.to_string())
+}
+
+fn check_batches(bytes: &Bytes) -> Result<(), String> {
+    for item in entry::items(bytes) {
+        let item = item.map_err(|error| error.to_string())?;
+        BatchHeader::parse(&item.batch).map_err(|error| error.to_string())?;
+        check_crc(&item.batch).map_err(|error| error.to_string())?;
     }
     Ok(())
 }
