@@ -96,3 +96,30 @@ fn a_leader_whose_clock_is_behind_makes_nobody_older() {
     forget(&mut directory, 500);
     assert_eq!(known(&directory), [0]);
 }
+
+// The checkpoint says of producers what changed, or ten thousand of them would be written every few seconds.
+#[test]
+fn ten_thousand_producers_cost_the_checkpoint_their_changes_only() {
+    let mut directory = Directory::new("many", 64 << 20);
+    let log = directory.scratch.0.join("checkpoint/checkpoint.log");
+    let len = || std::fs::metadata(&log).unwrap().len();
+    for id in 0..10_000 {
+        append_at(&mut directory, 1, stamp(id, 0));
+    }
+    directory.store(true);
+    let all = len();
+    assert!(all < 10_000 * 50, "{all} bytes for a batch of each");
+    for sequence in 1..=50 {
+        append_at(&mut directory, 2, stamp(7, sequence));
+        directory.store(true);
+    }
+    let one = len() - all;
+    assert!(one < 50 * 500, "{one} bytes for fifty checkpoints with one producer");
+    forget(&mut directory, 1);
+    directory.store(true);
+    let forgotten = len() - all - one;
+    assert!(forgotten < 10_000 * 9, "{forgotten} bytes to forget all but one");
+    directory.reopen();
+    assert_eq!(known(&directory), [7]);
+    assert_eq!(directory.logs.log(&partition(0)).unwrap().producers().len(), 1);
+}

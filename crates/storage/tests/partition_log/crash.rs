@@ -50,7 +50,12 @@ fn random_op(node: &Node, shard: usize, loads: &Loads, dice: &mut Dice) -> Op {
 
 fn run(seed: u64) {
     let dice = &mut Dice::new(seed);
-    let (segment_bytes, payload_max) = if dice.one_in(3) { (100_000, 9000) } else { (1500, 300) };
+    // The largest ones have index files.
+    let (segment_bytes, payload_max) = match dice.below(24) {
+        0 => (1_500_000, 70_000),
+        1..8 => (100_000, 9000),
+        _ => (1500, 300),
+    };
     let loads = Loads { flush_lags: dice.one_in(2), payload_max };
     let mut node = Node::new(2, options(segment_bytes, 600));
     for _ in 0..250 {
