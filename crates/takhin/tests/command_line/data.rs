@@ -65,6 +65,25 @@ fn a_directory_that_was_left_in_order_is_good() {
     assert!(table.status == 0 && table.out.starts_with("CHECKED"), "{}", table.out);
 }
 
+// What was under way is a torn end somewhere, and no damage.
+#[test]
+fn a_directory_that_a_killed_broker_left_is_good() {
+    let dir = TestDir::new("data-killed");
+    let data = dir.path("data");
+    for round in 0..2 {
+        let mut broker = Serving::start(&data);
+        let lines = "line\n".repeat(500);
+        let server = ["--bootstrap-server", &broker.address];
+        let produced =
+            run_with_input(&[&["produce", "orders", "--batch-records", "7"][..], &server].concat(), &lines);
+        assert_eq!(produced.status, 0, "{}", produced.err);
+        broker.signal(Signal::KILL);
+        broker.wait();
+        let (status, report, _) = verify(&data);
+        assert_eq!((status, &report["damaged"]), (0, &Value::Bool(false)), "round {round}: {report:#}");
+    }
+}
+
 #[test]
 fn each_damage_is_a_line_with_file_and_position_and_status_1() {
     let dir = TestDir::new("data-damaged");
