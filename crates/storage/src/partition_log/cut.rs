@@ -14,6 +14,16 @@ use super::tail::TailBatch;
 use super::view::SharedLog;
 use crate::id::{PartitionId, ShardId};
 
+/// When a log's active segment is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RollLimits {
+    /// Bytes beyond which a segment does not grow (`segment.bytes`).
+    pub segment_bytes: u64,
+    /// How much later than its first batch, by their largest timestamps in milliseconds, a segment's batches may be
+    /// (`segment.ms`).
+    pub segment_ms: i64,
+}
+
 /// The frozen end of a partition's tail, with what its batches and other entries did to the partition's state.
 pub struct Cut {
     pub(crate) log: Arc<SharedLog>,
@@ -31,13 +41,27 @@ pub struct Cut {
     pub(crate) producers: ProducersDelta,
     /// In offset order, the first at the stored end; none when only state changed.
     pub(crate) batches: Vec<TailBatch>,
+    /// When segments roll, if not as the store's options say; no matter of the shard's log, each node may have its own.
+    pub roll: Option<RollLimits>,
 }
 
 impl Cut {
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        self.log.partition
+    }
+
     /// Bytes of its batches.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.batches.iter().map(TailBatch::len).sum()
+    }
+
+    /// The batches that can still be read: those that end before the log start are not worth storing.
+    pub(crate) fn readable(&self) -> &[TailBatch] {
+        let first = self.batches.partition_point(|batch| batch.last_offset < self.log_start);
+        &self.batches[first..]
     }
 }
 

@@ -269,6 +269,7 @@ impl PartitionLog {
             epochs,
             producers: self.producers.take_delta(),
             batches,
+            roll: None,
         }
     }
 

@@ -19,6 +19,7 @@
 //! | `segment`, `offset_index`, `index_file` | files of batches, and where in them to begin |
 //! | `producers`, `epochs` | idempotence, and leader epochs |
 //! | `cut`, `due`, `shard_logs` | what leaves the tail when, and in which order |
+//! | `extent` | how large the parts are |
 //!
 //! Bytes: docs/format/segment.md, docs/format/index.md. Why: docs/adr/0004-segments-and-checkpoint.md.
 
@@ -27,6 +28,7 @@ mod due;
 mod epochs;
 #[cfg(test)]
 mod epochs_test;
+mod extent;
 pub(crate) mod index_file;
 #[cfg(test)]
 mod index_file_test;
@@ -40,9 +42,10 @@ mod slice;
 mod tail;
 mod view;
 
-pub use cut::{Cut, DeletedLog, Work};
+pub use cut::{Cut, DeletedLog, RollLimits, Work};
 pub use due::DueLimits;
 pub use epochs::{EpochStart, LeaderEpochs};
+pub use extent::{LogExtent, SegmentExtent};
 pub use log::{Appended, NewBatch, PartitionLog};
 pub use reader::{LogOffsets, LogRead, LogReader, MaxTimestamp, ReadError, TimestampedBatch};
 pub use shard_logs::{Maintained, ShardLogs};

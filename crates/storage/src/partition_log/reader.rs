@@ -87,7 +87,7 @@ pub struct MaxTimestamp {
 /// Reads one partition; cheap to clone, and it outlives the partition.
 #[derive(Clone)]
 pub struct LogReader {
-    log: Arc<SharedLog>,
+    pub(super) log: Arc<SharedLog>,
 }
 
 impl LogReader {

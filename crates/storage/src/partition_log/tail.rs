@@ -79,14 +79,35 @@ impl TailBatch {
 }
 
 /// A partition's batches that are in no segment yet, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tail {
     batches: VecDeque<TailBatch>,
+    bytes: u64,
+    /// No batch has a larger timestamp; of those that were here since the tail was empty, one may have had this one.
+    max_timestamp: i64,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { batches: VecDeque::new(), bytes: 0, max_timestamp: i64::MIN }
+    }
 }
 
 impl Tail {
     pub(crate) fn push(&mut self, batch: TailBatch) {
+        self.bytes += batch.len();
+        self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
         self.batches.push_back(batch);
+    }
+
+    /// Bytes of all batches.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// A timestamp that no batch exceeds, in milliseconds; `None` when there is no batch.
+    pub(crate) fn timestamp_bound(&self) -> Option<i64> {
+        (!self.batches.is_empty()).then_some(self.max_timestamp)
     }
 
     /// The batches from the one that contains `offset` on; all when it lies before the first.
@@ -98,10 +119,11 @@ impl Tail {
     /// Takes away what ends before `stored_end`. The caller drops it where dropping costs nobody.
     pub(crate) fn take_stored(&mut self, stored_end: i64) -> Vec<TailBatch> {
         let count = self.batches.partition_point(|batch| batch.last_offset < stored_end);
-        let stored = self.batches.drain(..count).collect();
+        let stored: Vec<TailBatch> = self.batches.drain(..count).collect();
+        self.bytes -= stored.iter().map(TailBatch::len).sum::<u64>();
         if self.batches.is_empty() {
             // Thousands of partitions are idle most of the time: an empty tail keeps no room.
-            self.batches = VecDeque::new();
+            *self = Self::default();
         }
         stored
     }

@@ -26,6 +26,8 @@ pub(crate) struct SegmentView {
     /// The largest timestamp in it and the first offset that has it.
     pub(crate) max_timestamp: i64,
     pub(crate) offset_of_max_timestamp: i64,
+    /// The largest timestamp of its first batch, once known: what its age is counted from.
+    pub(crate) first_timestamp: Option<i64>,
 }
 
 /// The part of a log that is in segments; never changed once published.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::write::WriteBuffer;
-use crate::partition_log::{BATCH_START_BYTES, BatchAt, TailBatch, batch_start};
+use crate::partition_log::{BATCH_START_BYTES, BatchAt, RollLimits, TailBatch, batch_start};
 
 /// Consecutive batches of a cut that go into one segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,19 +18,31 @@ pub(super) struct Run {
 pub(super) struct ActiveSegment {
     pub(super) base_offset: i64,
     pub(super) len: u64,
+    /// The largest timestamp of its first batch; negative when that has none, and then the segment has no age.
+    pub(super) first_timestamp: i64,
 }
 
-/// Distributes batches over segments: one rolls before it would grow beyond `segment_bytes`, or span more offsets than 31
-/// bits hold (Kafka's readers of segments count offsets from the base). A batch larger than a segment has one alone.
-pub(super) fn plan(active: Option<ActiveSegment>, batches: &[TailBatch], segment_bytes: u64) -> Vec<Run> {
+impl ActiveSegment {
+    fn takes(&self, batch: &TailBatch, limits: RollLimits) -> bool {
+        let is_in_time = self.first_timestamp < 0
+            || batch.max_timestamp.saturating_sub(self.first_timestamp) <= limits.segment_ms;
+        let span = batch.last_offset - self.base_offset;
+        let fits = self.len + batch.len() <= limits.segment_bytes && span <= i64::from(i32::MAX);
+        self.len == 0 || (fits && is_in_time)
+    }
+}
+
+/// Distributes batches over segments: one rolls before it would grow beyond its bytes, before a batch whose largest
+/// timestamp is too far behind that of the segment's first one, or before it would span more offsets than 31 bits hold
+/// (Kafka's readers of segments count offsets from the base). A batch larger than a segment has one alone.
+///
+/// Time is that of the records, as in Kafka: what is planned is a function of the log, and no clock closes a segment.
+pub(super) fn plan(active: Option<ActiveSegment>, batches: &[TailBatch], limits: RollLimits) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut active = active;
     for (at, batch) in batches.iter().enumerate() {
-        let len = batch.bytes.len() as u64;
-        let fits = |active: &ActiveSegment| {
-            let span = batch.last_offset - active.base_offset;
-            active.len == 0 || (active.len + len <= segment_bytes && span <= i64::from(i32::MAX))
-        };
+        let len = batch.len();
+        let fits = |active: &ActiveSegment| active.takes(batch, limits);
         match (active.filter(fits), runs.last_mut()) {
             (Some(segment), Some(run)) => {
                 run.batches.end = at + 1;
@@ -42,7 +54,8 @@ pub(super) fn plan(active: Option<ActiveSegment>, batches: &[TailBatch], segment
             }
             (None, _) => {
                 runs.push(Run { new_segment: Some(batch.base_offset), batches: at..at + 1 });
-                active = Some(ActiveSegment { base_offset: batch.base_offset, len });
+                let first_timestamp = batch.max_timestamp;
+                active = Some(ActiveSegment { base_offset: batch.base_offset, len, first_timestamp });
             }
         }
     }

@@ -14,7 +14,7 @@ use super::write::WriteBuffer;
 use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord, SegmentRecord};
 use crate::id::ShardId;
 use crate::partition_log::{
-    Cut, DeletedLog, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
+    Cut, DeletedLog, ReadError, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
 };
 
 /// Bytes collected before they are written: a huge page with room for a batch of common size behind.
@@ -98,7 +98,7 @@ pub struct WriterCore {
     files: Arc<SegmentFiles>,
     checkpoint: CheckpointLog,
     limits: CheckpointLimits,
-    segment_bytes: u64,
+    roll: RollLimits,
     queue: VecDeque<Work>,
     dirty: Dirty,
     buffer: WriteBuffer,
@@ -110,13 +110,13 @@ impl WriterCore {
         files: Arc<SegmentFiles>,
         checkpoint: CheckpointLog,
         limits: CheckpointLimits,
-        segment_bytes: u64,
+        roll: RollLimits,
     ) -> Self {
         Self {
             files,
             checkpoint,
             limits,
-            segment_bytes,
+            roll,
             queue: VecDeque::new(),
             dirty: Dirty::default(),
             buffer: WriteBuffer::default(),
@@ -211,18 +211,16 @@ impl WriterCore {
         let mut stored = StoredPart::clone(&cut.log.stored());
         let mut record = record_of(cut);
         let dropped = drop_below(&mut stored, cut.log_start);
-        let active = stored
-            .active
-            .as_ref()
-            .map(|active| ActiveSegment { base_offset: active.segment.base_offset(), len: active.readable });
-        for run in plan(active, &cut.batches, self.segment_bytes) {
+        let batches = cut.readable();
+        let active = if batches.is_empty() { None } else { active_of(&mut stored)? };
+        for run in plan(active, batches, cut.roll.unwrap_or(self.roll)) {
             if run.new_segment.is_some()
                 && let Some(full) = &stored.active
             {
                 full.segment.save_index(true);
                 record.segments.insert(full.segment.base_offset(), segment_record(full));
             }
-            let segment = self.append(&mut stored, cut, &run)?;
+            let segment = self.append(&mut stored, cut, &run, &batches[run.batches.clone()])?;
             record.segments.insert(segment.segment.base_offset(), segment_record(&segment));
         }
         stored.end = cut.log_end;
@@ -237,7 +235,13 @@ impl WriterCore {
     }
 
     /// Writes one run behind what is stored; gives back the segment as it is then.
-    fn append(&mut self, stored: &mut StoredPart, cut: &Cut, run: &Run) -> Result<SegmentView, DiskError> {
+    fn append(
+        &mut self,
+        stored: &mut StoredPart,
+        cut: &Cut,
+        run: &Run,
+        batches: &[TailBatch],
+    ) -> Result<SegmentView, DiskError> {
         let (mut view, file) = match (run.new_segment, stored.active.take()) {
             (None, Some(active)) => {
                 let file = active.segment.file()?;
@@ -245,13 +249,12 @@ impl WriterCore {
                 (active, file)
             }
             (new, active) => {
-                let first = &cut.batches[run.batches.start];
+                let first = &batches[0];
                 let base_offset = new.unwrap_or(first.base_offset);
                 stored.sealed = stored.sealed.iter().cloned().chain(active).collect();
                 self.create(stored, cut, base_offset, first)?
             }
         };
-        let batches = &cut.batches[run.batches.clone()];
         self.write(&mut view, file.as_ref(), batches)?;
         view.segment.save_index(false);
         self.dirty.wrote(view.segment.key(), file, &self.limits);
@@ -289,6 +292,7 @@ impl WriterCore {
             end_offset: base_offset,
             max_timestamp: first.max_timestamp,
             offset_of_max_timestamp: first.offset_of_max_timestamp,
+            first_timestamp: Some(first.max_timestamp),
         };
         Ok((view, file))
     }
@@ -393,12 +397,35 @@ fn segment_record(view: &SegmentView) -> SegmentRecord {
     }
 }
 
-/// Takes out segments that lie below the log start as a whole; the active one stays, being written to.
+/// The segment that is appended to, as far as the plan needs to know it.
+fn active_of(stored: &mut StoredPart) -> Result<Option<ActiveSegment>, DiskError> {
+    let Some(view) = &mut stored.active else { return Ok(None) };
+    if view.first_timestamp.is_none() {
+        let first = match view.segment.scan(0, view.readable, |_| true) {
+            Err(ReadError::Disk(error)) => return Err(error),
+            // Readers are told what is wrong with the batch; here it has no age.
+            Err(_) | Ok(None) => None,
+            Ok(Some(batch)) => Some(batch.max_timestamp),
+        };
+        view.first_timestamp = Some(first.unwrap_or(-1));
+    }
+    Ok(Some(ActiveSegment {
+        base_offset: view.segment.base_offset(),
+        len: view.readable,
+        first_timestamp: view.first_timestamp.unwrap_or(-1),
+    }))
+}
+
+/// Takes out segments that lie below the log start as a whole. If the active one does, nothing is left, and the next batch
+/// begins a new segment: a log whose records are all deleted takes no space.
 fn drop_below(stored: &mut StoredPart, log_start: i64) -> Vec<SegmentView> {
     let count = stored.sealed.partition_point(|view| view.end_offset <= log_start);
-    let dropped = stored.sealed[..count].to_vec();
+    let mut dropped = stored.sealed[..count].to_vec();
     if count > 0 {
         stored.sealed = stored.sealed[count..].into();
+    }
+    if stored.sealed.is_empty() {
+        dropped.extend(stored.active.take_if(|active| active.end_offset <= log_start));
     }
     dropped
 }

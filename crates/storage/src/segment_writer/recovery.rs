@@ -16,8 +16,8 @@ use crate::checkpoint::{CheckpointLog, PartitionRecord, ShardState};
 use crate::id::{PartitionId, ShardId};
 use crate::partition_log::producers::Producers;
 use crate::partition_log::{
-    DueLimits, LeaderEpochs, PinnedBytes, RecoveredLog, Segment, SegmentFiles, SegmentView, ShardLogs,
-    StoredPart, dir_name, file_name, index_file,
+    DueLimits, LeaderEpochs, PinnedBytes, RecoveredLog, RollLimits, Segment, SegmentFiles, SegmentView,
+    ShardLogs, StoredPart, dir_name, file_name, index_file,
 };
 
 /// What was found, by shard.
@@ -87,7 +87,8 @@ impl WriterCore {
         }
         let recovered =
             Recovered { shards: state.shards, logs, due: options.due, pinned: Arc::clone(&options.pinned) };
-        Ok((Self::new(files, checkpoint, options.checkpoint, options.segment_bytes), recovered))
+        let roll = RollLimits { segment_bytes: options.segment_bytes, segment_ms: i64::MAX };
+        Ok((Self::new(files, checkpoint, options.checkpoint, roll), recovered))
     }
 }
 
@@ -128,6 +129,7 @@ fn recovered_log(
             end_offset: segment.end_offset,
             max_timestamp: segment.max_timestamp,
             offset_of_max_timestamp: segment.offset_of_max_timestamp,
+            first_timestamp: None,
         });
     }
     let active = views.pop();

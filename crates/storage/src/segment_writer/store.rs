@@ -20,7 +20,7 @@ pub struct StoreOptions {
     pub due: DueLimits,
     /// When a checkpoint is taken.
     pub checkpoint: CheckpointLimits,
-    /// Bytes at which a segment rolls (`storage.log.segment.size`).
+    /// Bytes at which a segment rolls (`storage.log.segment.size`), unless a cut says otherwise.
     pub segment_bytes: u64,
     /// Segment files open at a time.
     pub open_files_max: usize,

@@ -12,6 +12,7 @@ mod checkpoint_damage;
 mod crash;
 mod dice;
 mod kafka_format;
+mod log_start;
 mod measure;
 mod memory_disk;
 mod model;
