@@ -22,7 +22,10 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
+    ApiKey::DeleteRecords,
     ApiKey::InitProducerId,
+    ApiKey::OffsetForLeaderEpoch,
+    ApiKey::DescribeLogDirs,
 ];
 
 /// Who asks, and with what.
@@ -69,6 +72,15 @@ pub(crate) async fn answer(
         }
         ApiKey::DeleteTopics => {
             reply(request, out, async |r| admin::delete_topics::handle(broker, &caller, r).await).await
+        }
+        ApiKey::DeleteRecords => {
+            reply(request, out, async |r| admin::delete_records::handle(broker, &caller, r).await).await
+        }
+        ApiKey::OffsetForLeaderEpoch => {
+            reply(request, out, async |r| data::offset_for_leader_epoch::handle(broker, &caller, r)).await
+        }
+        ApiKey::DescribeLogDirs => {
+            reply(request, out, async |r| cluster::describe_log_dirs::handle(broker, &caller, r).await).await
         }
         ApiKey::Fetch => reply(request, out, async |r| data::fetch::handle(broker, &caller, r).await).await,
         ApiKey::ListOffsets => {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,8 @@ pub struct Broker {
     pub(crate) memory: Rc<MemoryPool>,
     pub(crate) produce_scratch: RefCell<ProduceScratch>,
     pub(crate) fetch_sessions: RefCell<FetchSessions>,
+    /// Where everything is kept.
+    pub(crate) log_dir: PathBuf,
     node: Rc<Node<Waiter>>,
     topics: Topics,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -238,7 +241,7 @@ impl Server {
     /// [`ServeError`].
     pub async fn open(
         disk: Arc<dyn Disk>,
-        dir: &std::path::Path,
+        dir: &Path,
         node: NodeOptions,
         options: BrokerOptions,
     ) -> Result<Self, ServeError> {
@@ -254,6 +257,7 @@ impl Server {
             memory: MemoryPool::new(options.frames_bytes_max),
             produce_scratch: RefCell::default(),
             fetch_sessions: RefCell::default(),
+            log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
             node,
             topics: Topics::new(options.topic_defaults.clone()),
             connections: RefCell::default(),

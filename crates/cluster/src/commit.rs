@@ -222,7 +222,13 @@ impl<W: 'static> Committer<W> {
         proposed_any
     }
 
-    fn resolve(&self, place: usize, entry_bytes: usize, waiters: Vec<W>, result: Result<Outcome, ProposeError>) {
+    fn resolve(
+        &self,
+        place: usize,
+        entry_bytes: usize,
+        waiters: Vec<W>,
+        result: Result<Outcome, ProposeError>,
+    ) {
         match result {
             Ok(Outcome::Batches(outcomes)) => {
                 assert_eq!(outcomes.len(), waiters.len(), "one outcome per batch of an entry");

@@ -6,11 +6,14 @@
 //! | [`shard`] | a Raft group: log in the shared WAL, machine in memory; openraft lives only here |
 //! | [`commit`] | group commit: one group in flight, the next one forming |
 //! | [`partitions`] | the partitions that this node leads, for readers |
+//! | [`log_config`] | what topics' configs say of their logs |
+//! | `retention` | which records a log forgets by age and size |
 //! | `storekeeper`, `replay` | which tails go to segments when, what the WAL may forget, and what a restart would replay |
 //! | `producer_expiry` | which producers are forgotten |
 //! | [`node`] | opens it all, and creates and deletes topics |
 
 pub mod commit;
+pub mod log_config;
 pub mod metadata;
 pub mod node;
 pub mod partitions;
@@ -18,5 +21,6 @@ mod producer_expiry;
 mod replay;
 #[cfg(test)]
 mod replay_test;
+mod retention;
 pub mod shard;
 mod storekeeper;

@@ -10,6 +10,7 @@ use std::io;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::WallTime;
 use env::disk::Disk;
@@ -20,11 +21,13 @@ use storage::wal::{self, Wal, WalError, WalOptions};
 use tokio::sync::Notify;
 
 use crate::commit::{CommitLimits, CommitListener, Committer};
+use crate::log_config::{LogConfig, LogConfigs};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
 use crate::metadata::{Applied, Image, NameError, Record, RecordError, Topic, TopicRecord, check_topic_name};
 use crate::partitions::Partitions;
 use crate::producer_expiry;
 use crate::replay::Replay;
+use crate::retention::{RetentionKeeper, Stir, advance_log_starts};
 use crate::shard::consensus::{OpenError, RaftNodeId, Shard};
 use crate::shard::data::DataMachine;
 use crate::shard::entry::{self, EntryKind};
@@ -52,8 +55,10 @@ pub struct NodeOptions {
     pub cluster_id: String,
     /// The operator's number for this broker.
     pub broker_id: i32,
-    /// Bytes at which a segment rolls.
-    pub segment_bytes: u64,
+    /// What a topic without configs of its own has for its logs.
+    pub log_defaults: LogConfig,
+    /// Time between two looks for what retention deletes.
+    pub retention_period: Duration,
     /// Bytes of entries that tails may pin.
     pub tail_bytes_max: u64,
     /// Bytes of record batches that may wait for their commit.
@@ -172,11 +177,24 @@ impl<W: 'static> Node<W> {
         let room = Rc::new(Notify::new());
         let pinned = PinnedBytes::new();
         let (wal, mut in_wal) = open_wal(disk.clone(), dir, &options)?;
-        let (storekeeper, mut stored) = open_store(disk, dir, &options, &wal, &pinned, &room)?;
+        let image = Rc::new(SharedImage::default());
+        let configs = LogConfigs::new(image.clone(), options.log_defaults.clone());
+        let (store, mailbox, mut stored) = open_store(disk, dir, &options, &pinned)?;
+        let replay_max =
+            Replay { bytes: REPLAY_FILES_MAX * options.wal_file_bytes, batches: REPLAY_BATCHES_MAX };
+        let (stir, wal_handle) = (Rc::new(Stir::default()), wal.wal().clone());
+        let storekeeper = Storekeeper::new(
+            store,
+            mailbox,
+            wal_handle,
+            configs.clone(),
+            stir.clone(),
+            room.clone(),
+            replay_max,
+        );
         env::spawn_local(wal.clone().deliver());
         env::spawn_local(storekeeper.clone().run());
 
-        let image = Rc::new(SharedImage::default());
         let (recovered, shard) = (take_shard(&mut in_wal, METADATA_SHARD), stored.take(METADATA_SHARD));
         check_no_gap(METADATA_SHARD, &recovered, shard.covered)?;
         wal.wal().release(METADATA_SHARD, shard.covered);
@@ -220,6 +238,9 @@ impl<W: 'static> Node<W> {
             producer_ids: Cell::new((0, 0)),
         });
         node.finish_topics().await?;
+        let (partitions, shard, period) =
+            (node.partitions.clone(), node.data.clone(), options.retention_period);
+        env::spawn_local(RetentionKeeper { configs, partitions, shard, stir, period }.run());
         Ok(node)
     }
 
@@ -297,7 +318,9 @@ impl<W: 'static> Node<W> {
             }
             other => unreachable!("creating a topic came to {other:?}"),
         };
-        self.tell_data_shard(entry::partitions_created(partitions_of(&created).map(|id| (id, 0)))).await?;
+        let epoch_base = self.first_epoch_base();
+        let partitions = partitions_of(&created).map(|id| (id, epoch_base));
+        self.tell_data_shard(entry::partitions_created(partitions)).await?;
         Ok(created)
     }
 
@@ -311,6 +334,15 @@ impl<W: 'static> Node<W> {
         };
         self.tell_data_shard(entry::partitions_deleted(partitions_of(&topic))).await?;
         Ok(())
+    }
+
+    /// Has logs begin at these offsets: what lies before is deleted. Where a log begins later already it stays so, and an
+    /// offset beyond a log's end means its end. Comes back when it is so; partitions that are gone are passed over.
+    ///
+    /// # Errors
+    /// When it was not committed, as far as is known; some of it may be.
+    pub async fn advance_log_starts(&self, starts: Vec<(PartitionId, i64)>) -> Result<(), ProposeError> {
+        advance_log_starts(&self.data, starts).await
     }
 
     /// A producer id that nobody has.
@@ -353,12 +385,18 @@ impl<W: 'static> Node<W> {
         self.data.write(entry.into()).await.map(|_| ())
     }
 
+    /// What makes the leader epoch of a partition that begins now 0, as Kafka's: epoch is base and term.
+    fn first_epoch_base(&self) -> i32 {
+        i32::try_from(self.data.term()).map_or(-i32::MAX, |term| -term)
+    }
+
     /// Tells the data shard what it missed when the node stopped between the two steps of a change.
     async fn finish_topics(&self) -> Result<(), ProposeError> {
         let wanted: BTreeSet<PartitionId> =
             self.image().topics().flat_map(|topic| partitions_of(topic).collect::<Vec<_>>()).collect();
         let there: BTreeSet<PartitionId> = self.partitions.ids().into_iter().collect();
-        let missing: Vec<_> = wanted.difference(&there).map(|id| (*id, 0)).collect();
+        let epoch_base = self.first_epoch_base();
+        let missing: Vec<_> = wanted.difference(&there).map(|id| (*id, epoch_base)).collect();
         let left_over: Vec<_> = there.difference(&wanted).copied().collect();
         if !missing.is_empty() {
             self.tell_data_shard(entry::partitions_created(missing)).await?;
@@ -394,21 +432,18 @@ fn open_store(
     disk: Arc<dyn Disk>,
     dir: &Path,
     options: &NodeOptions,
-    wal: &Rc<WalClient>,
     pinned: &Arc<PinnedBytes>,
-    room: &Rc<Notify>,
-) -> Result<(Rc<Storekeeper>, segment_writer::Recovered), NodeError> {
+) -> Result<(Store, Arc<ProgressMailbox>, segment_writer::Recovered), NodeError> {
     let due = DueLimits { pinned_bytes_soft: options.tail_bytes_max / 2, ..DueLimits::default() };
     let store_options = StoreOptions {
         due,
-        segment_bytes: options.segment_bytes,
+        segment_bytes: options.log_defaults.roll.segment_bytes,
         pinned: pinned.clone(),
         ..StoreOptions::default()
     };
     let mailbox = Arc::new(ProgressMailbox::default());
     let (store, recovered) = Store::open(disk, dir, &store_options, mailbox.clone())?;
-    let replay_max = Replay { bytes: REPLAY_FILES_MAX * options.wal_file_bytes, batches: REPLAY_BATCHES_MAX };
-    Ok((Storekeeper::new(store, mailbox, wal.wal().clone(), room.clone(), replay_max), recovered))
+    Ok((store, mailbox, recovered))
 }
 
 fn take_shard(recovered: &mut wal::Recovered, shard: ShardId) -> wal::RecoveredShard {

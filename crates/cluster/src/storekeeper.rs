@@ -14,12 +14,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use env::Instant;
 use storage::id::ShardId;
-use storage::partition_log::{Maintained, ShardLogs};
+use storage::partition_log::{Maintained, ShardLogs, Work};
 use storage::segment_writer::{Progress, Store, StoreListener};
 use storage::wal::Wal;
 use tokio::sync::Notify;
 
+use crate::log_config::LogConfigs;
 use crate::replay::{Replay, ReplayMeter};
+use crate::retention::Stir;
 
 /// What the segment writer's thread leaves for the I/O thread.
 #[derive(Default)]
@@ -40,6 +42,8 @@ pub(crate) struct Storekeeper {
     store: RefCell<Option<Store>>,
     mailbox: Arc<ProgressMailbox>,
     wal: Wal,
+    configs: Rc<LogConfigs>,
+    stir: Rc<Stir>,
     shards: RefCell<Vec<Rc<Kept>>>,
     wake_at: Cell<Option<Instant>>,
     rearmed: Notify,
@@ -70,6 +74,8 @@ impl Storekeeper {
         store: Store,
         mailbox: Arc<ProgressMailbox>,
         wal: Wal,
+        configs: Rc<LogConfigs>,
+        stir: Rc<Stir>,
         room: Rc<Notify>,
         replay_max: Replay,
     ) -> Rc<Self> {
@@ -77,6 +83,8 @@ impl Storekeeper {
             store: RefCell::new(Some(store)),
             mailbox,
             wal,
+            configs,
+            stir,
             shards: RefCell::default(),
             wake_at: Cell::new(None),
             rearmed: Notify::new(),
@@ -135,6 +143,7 @@ impl Storekeeper {
         let kept = self.shards.borrow().iter().find(|kept| kept.id == shard).cloned();
         if let Some(kept) = kept {
             kept.applied.set(index);
+            self.stir.stir();
             self.maintain(&kept);
         }
     }
@@ -150,7 +159,12 @@ impl Storekeeper {
         self.submit(maintained);
     }
 
-    fn submit(&self, maintained: Maintained) {
+    fn submit(&self, mut maintained: Maintained) {
+        for work in &mut maintained.works {
+            if let Work::Store(cut) = work {
+                cut.roll = Some(self.configs.of(cut.partition().topic_id).roll);
+            }
+        }
         if !maintained.works.is_empty()
             && let Some(store) = &*self.store.borrow()
         {
@@ -196,6 +210,10 @@ impl Storekeeper {
             if let Some(error) = progress.poisoned {
                 tracing::error!(%error, "storing has failed: writes are refused until the next start");
                 self.failed.set(true);
+            }
+            if !progress.stored.is_empty() {
+                // What was one tail may be several segments now.
+                self.stir.stir();
             }
             let shards = self.shards.borrow().clone();
             shards

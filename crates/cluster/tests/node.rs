@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::commit::{CommitListener, Committed, NewItem, Rewrite};
+use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::{Appended, Refused};
 use env::disk::RealDisk;
@@ -48,14 +50,16 @@ impl Drop for Directory {
 }
 
 async fn open(dir: &Path) -> Rc<Node<Waiter>> {
-    open_with(dir, 4 << 20).await
+    open_with(dir, 4 << 20, Duration::from_secs(3600)).await
 }
 
-async fn open_with(dir: &Path, wal_bytes_max: u64) -> Rc<Node<Waiter>> {
+/// As [`open`], with a WAL of so many bytes and retention that looks once per `retention_period`.
+async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -> Rc<Node<Waiter>> {
     let options = NodeOptions {
         cluster_id: "a-cluster".into(),
         broker_id: 1,
-        segment_bytes: 1 << 20,
+        log_defaults: LogConfig::default(),
+        retention_period,
         tail_bytes_max: 64 << 20,
         queued_bytes_max: 16 << 20,
         wal_bytes_max,
@@ -203,7 +207,7 @@ fn a_silent_shard_does_not_keep_the_log_that_the_others_write() {
     let dir = Directory::new("silent");
     let files = || std::fs::read_dir(dir.0.join("wal")).unwrap().count();
     run(async {
-        let node = open_with(&dir.0, 1 << 30).await;
+        let node = open_with(&dir.0, 1 << 30, Duration::from_secs(3600)).await;
         node.create_topic(topic("t", 2)).await.unwrap();
         let (loud, quiet) = (partition_of(&node, "t", 0), partition_of(&node, "t", 1));
         produce(&node, quiet, &batch(b"once", None)).await.unwrap();
@@ -221,7 +225,7 @@ fn a_silent_shard_does_not_keep_the_log_that_the_others_write() {
     });
     // The topic is found again though its entry is not in the log any more.
     run(async {
-        let node = open_with(&dir.0, 1 << 30).await;
+        let node = open_with(&dir.0, 1 << 30, Duration::from_secs(3600)).await;
         let quiet = partition_of(&node, "t", 1);
         assert_eq!(produce(&node, quiet, &batch(b"twice", None)).await.unwrap().base_offset, 1);
     });
@@ -281,4 +285,73 @@ fn names_are_taken_once_and_producer_ids_are_never_given_twice() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), given);
+}
+
+#[test]
+fn deleted_records_stay_deleted_after_a_restart_with_and_without_a_checkpoint() {
+    let dir = Directory::new("deleted-records");
+    for round in 0..4 {
+        run(async {
+            let node = open(&dir.0).await;
+            if round == 0 {
+                node.create_topic(topic("t", 2)).await.unwrap();
+            }
+            let partition = partition_of(&node, "t", 1);
+            let log = node.partitions().find(&partition).unwrap().reader.clone();
+            assert_eq!(log.offsets().log_start, round * 10, "round {round}");
+            for n in 0..10 {
+                let appended = produce(&node, partition, &batch(&[n], None)).await.unwrap();
+                assert_eq!(appended.base_offset, round * 10 + i64::from(n));
+            }
+            // Never back, never beyond the end; a partition that is not there is passed over.
+            let gone = PartitionId { partition: 7, ..partition };
+            node.advance_log_starts(vec![(partition, 2), (gone, 5), (partition, i64::MAX)]).await.unwrap();
+            assert_eq!(log.offsets().log_start, round * 10 + 10);
+            assert!(read_all(&node, partition).is_empty());
+            if round % 2 == 1 {
+                node.stop().await;
+            }
+        });
+    }
+}
+
+// The topic's retention.ms is 1, and its records are of 1970.
+#[test]
+fn retention_deletes_what_is_old_and_the_next_record_goes_on_behind_it() {
+    let dir = Directory::new("retention");
+    run(async {
+        let node = open_with(&dir.0, 4 << 20, Duration::from_millis(1)).await;
+        node.create_topic(topic("t", 2)).await.unwrap();
+        let (old, kept) = (partition_of(&node, "t", 0), partition_of(&node, "t", 1));
+        let log = node.partitions().find(&old).unwrap().reader.clone();
+        for n in 1..4 {
+            produce(&node, old, &batch(b"old", None)).await.unwrap();
+            let deleted = async {
+                while log.offsets().log_start < n {
+                    env::yield_now().await;
+                }
+            };
+            env::timeout(Duration::from_secs(30), deleted).await.expect("deleted by the next look but one");
+            assert_eq!(log.offsets().high_watermark, n);
+        }
+        assert_eq!(node.partitions().find(&kept).unwrap().reader.offsets().log_start, 0);
+    });
+}
+
+// The term may be any by then: what a partition begins with is not for its clients to see.
+#[test]
+fn the_leader_epoch_of_a_new_partition_is_0_whenever_it_is_made() {
+    let dir = Directory::new("epochs");
+    for name in ["first", "later"] {
+        run(async {
+            let node = open(&dir.0).await;
+            node.create_topic(topic(name, 1)).await.unwrap();
+            let id = partition_of(&node, name, 0);
+            let partition = node.partitions().find(&id).unwrap();
+            assert_eq!(node.leader_epoch(partition.reader.shard(), partition.epoch_base), 0);
+            produce(&node, id, &batch(b"x", None)).await.unwrap();
+            assert_eq!(partition.reader.latest_epoch(), Some(0));
+            assert_eq!(partition.reader.end_of_epoch(0, 0), Some((0, 1)));
+        });
+    }
 }

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
-use cluster::node::NodeOptions;
+use cluster::{log_config::LogConfig, node::NodeOptions};
 use env::disk::RealDisk;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -94,12 +94,24 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
     NodeOptions {
         cluster_id: data_dir.meta.cluster_id.clone(),
         broker_id: data_dir.meta.node_id,
-        segment_bytes: u64::from(config.storage.log_segment_size),
+        log_defaults: log_defaults(config),
+        retention_period: config.storage.log_cleanup_interval,
         tail_bytes_max: config.storage.tail_max_bytes.unwrap_or_else(tail_bytes_max),
         queued_bytes_max: usize::try_from(config.kafka.queued_max_bytes).unwrap_or(usize::MAX),
         wal_bytes_max: config.storage.wal_max_bytes,
         wal_file_bytes: WAL_FILE_BYTES,
     }
+}
+
+/// What a topic without configs of its own has for its logs.
+fn log_defaults(config: &Config) -> LogConfig {
+    const HOUR_MS: i64 = 3_600_000;
+    let storage = &config.storage;
+    let mut log = LogConfig::default();
+    log.roll.segment_bytes = u64::from(storage.log_segment_size);
+    log.retention_ms = storage.log_retention_hours.map(|hours| i64::from(hours) * HOUR_MS);
+    log.retention_bytes = storage.log_retention_bytes.filter(|bytes| *bytes > 0);
+    log
 }
 
 /// An eighth of the memory, at least 64 MiB.
@@ -130,6 +142,7 @@ fn broker_options(in_force: &InForce) -> BrokerOptions {
         auto_create_topics: kafka.auto_create_topics_enable,
         topic_defaults: TopicConfig {
             max_message_bytes: bytes(kafka.max_message_bytes),
+            log: log_defaults(&in_force.config),
             ..TopicConfig::default()
         },
         fetch_response_bytes_max: FETCH_RESPONSE_BYTES_MAX,

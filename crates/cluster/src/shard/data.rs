@@ -74,6 +74,19 @@ impl DataMachine {
         }
         Ok(())
     }
+
+    fn advance_log_starts(&self, index: u64, entry: &Bytes) -> Result<(), MachineError> {
+        let mut logs = self.logs.borrow_mut();
+        for start in entry::advanced(entry) {
+            let (partition, offset) = start?;
+            // One that is gone has nothing to forget.
+            logs.advance_log_start(index, &partition, offset, Instant::now());
+            if let Some(partition) = self.partitions.find(&partition) {
+                partition.moved();
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Machine for DataMachine {
@@ -93,6 +106,10 @@ impl Machine for DataMachine {
             }
             EntryKind::PartitionsDeleted => {
                 self.delete(index, &entry)?;
+                Outcome::Done
+            }
+            EntryKind::LogStartsAdvanced => {
+                self.advance_log_starts(index, &entry)?;
                 Outcome::Done
             }
             EntryKind::ProducersForgotten => {

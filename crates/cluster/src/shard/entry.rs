@@ -6,6 +6,7 @@
 //!                                | batch length i32 | record batch v2, base offset and leader epoch not yet known
 //! created  = partition*   partition = topic id 16 | partition i32 | epoch base i32
 //! deleted  = partition*   partition = topic id 16 | partition i32
+//! starts   = partition*   partition = topic id 16 | partition i32 | log start offset i64
 //! producers forgotten = wall time i64
 //! metadata = record*      metadata::Record
 //! ```
@@ -38,6 +39,8 @@ pub enum EntryKind {
     PartitionsCreated = 4,
     /// Partitions cease to exist.
     PartitionsDeleted = 5,
+    /// Partitions forget records at their beginning: retention, or a client's wish.
+    LogStartsAdvanced = 6,
     /// Producers whose last batch came in an entry of a time, or before, are forgotten in every partition.
     ProducersForgotten = 7,
 }
@@ -122,6 +125,17 @@ pub fn partitions_deleted(partitions: impl IntoIterator<Item = PartitionId>) -> 
     out
 }
 
+/// An entry after which logs begin at these offsets, or where they begin already, but never beyond their ends.
+#[must_use]
+pub fn log_starts_advanced(starts: impl IntoIterator<Item = (PartitionId, i64)>) -> Vec<u8> {
+    let mut out = header(EntryKind::LogStartsAdvanced);
+    for (partition, offset) in starts {
+        write_partition(&mut out, partition);
+        out.extend_from_slice(&offset.to_be_bytes());
+    }
+    out
+}
+
 fn write_partition(out: &mut Vec<u8>, partition: PartitionId) {
     out.extend_from_slice(&partition.topic_id.0);
     out.extend_from_slice(&partition.partition.to_be_bytes());
@@ -158,6 +172,7 @@ pub fn read_header(entry: &[u8]) -> Result<(EntryKind, i64), EntryError> {
         (3, VERSION) => EntryKind::Batches,
         (4, VERSION) => EntryKind::PartitionsCreated,
         (5, VERSION) => EntryKind::PartitionsDeleted,
+        (6, VERSION) => EntryKind::LogStartsAdvanced,
         (7, VERSION) => EntryKind::ProducersForgotten,
         _ => return Err(EntryError::Unknown { kind, version }),
     };
@@ -189,6 +204,12 @@ pub fn created(entry: &[u8]) -> impl Iterator<Item = Result<(PartitionId, i32), 
 /// The partitions that an entry removes.
 pub fn deleted(entry: &[u8]) -> impl Iterator<Item = Result<PartitionId, EntryError>> {
     Fields { entry, position: ENTRY_HEADER_BYTES }.until_end(Fields::partition)
+}
+
+/// The partitions whose logs begin later from an entry on, and where.
+pub fn advanced(entry: &[u8]) -> impl Iterator<Item = Result<(PartitionId, i64), EntryError>> {
+    Fields { entry, position: ENTRY_HEADER_BYTES }
+        .until_end(|fields| Ok((fields.partition()?, i64::from_be_bytes(fields.array()?))))
 }
 
 struct Fields<'a> {

@@ -44,6 +44,11 @@ fn lifecycle_entries_name_their_partitions() {
     let there = [(partition(1, 0), 0), (partition(1, 1), 5)];
     let entry = partitions_created(there);
     assert_eq!(created(&entry).collect::<Result<Vec<_>, _>>().unwrap(), there);
+    let starts = [(partition(1, 0), 7), (partition(2, 3), i64::MAX)];
+    let entry = log_starts_advanced(starts);
+    assert_eq!(read_header(&entry), Ok((EntryKind::LogStartsAdvanced, 0)));
+    assert_eq!(advanced(&entry).collect::<Result<Vec<_>, _>>().unwrap(), starts);
+    assert!(advanced(&entry[..entry.len() - 1]).last().unwrap().is_err());
     let gone = [partition(3, 2)];
     assert_eq!(deleted(&partitions_deleted(gone)).collect::<Result<Vec<_>, _>>().unwrap(), gone);
 }

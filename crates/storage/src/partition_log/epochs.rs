@@ -26,11 +26,13 @@ impl LeaderEpochs {
         epochs
     }
 
-    /// Notes that a batch of `epoch` begins at `start`. True when that began a new epoch.
+    /// Notes that a batch of `epoch` begins at `start`. True when that began a new epoch; one that began there before, and
+    /// has no record then, is forgotten.
     pub fn assign(&mut self, epoch: i32, start: i64) -> bool {
         if self.starts.last().is_some_and(|last| epoch <= last.epoch || start < last.start) {
             return false;
         }
+        self.starts.pop_if(|last| last.start == start);
         self.starts.push(EpochStart { epoch, start });
         true
     }
@@ -57,11 +59,11 @@ impl LeaderEpochs {
     /// Where `epoch` ended: the largest known epoch that is not above it, and the offset at which the next one began.
     ///
     /// The newest epoch ends at `log_end`. An epoch before the first known one is answered with itself and the first
-    /// start; one above the newest, or a negative one, with `None`. All as Kafka's OffsetForLeaderEpoch.
+    /// start; one above the newest, or −1, which is none, with `None`. All as Kafka's OffsetForLeaderEpoch.
     #[must_use]
     pub fn end_of(&self, epoch: i32, log_end: i64) -> Option<(i32, i64)> {
         let latest = self.latest()?;
-        if epoch < 0 || epoch > latest {
+        if epoch == -1 || epoch > latest {
             return None;
         }
         if epoch == latest {

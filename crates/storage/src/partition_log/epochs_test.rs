@@ -25,6 +25,7 @@ fn an_epoch_without_batches_is_answered_with_the_one_below() {
 #[test]
 fn an_epoch_before_the_first_ends_where_the_first_begins() {
     assert_eq!(table().end_of(0, 40), Some((0, 0)));
+    assert_eq!(table().end_of(-2, 40), Some((-2, 0)), "as in Kafka, where only -1 is none");
 }
 
 #[test]
@@ -42,6 +43,16 @@ fn an_older_or_equal_epoch_is_not_assigned() {
     assert!(epochs.assign(8, 50));
     assert_eq!(epochs.at(49), Some(7));
     assert_eq!(epochs.at(50), Some(8));
+}
+
+// Its records were deleted, or it never wrote: the next one begins where it does.
+#[test]
+fn an_epoch_that_holds_no_record_is_forgotten() {
+    let mut epochs = table();
+    epochs.truncate_before(40);
+    assert!(epochs.assign(9, 40));
+    assert_eq!(epochs.starts(), [EpochStart { epoch: 9, start: 40 }]);
+    assert_eq!(epochs.end_of(7, 50), Some((7, 40)));
 }
 
 #[test]

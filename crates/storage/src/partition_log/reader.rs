@@ -82,6 +82,9 @@ pub struct MaxTimestamp {
     pub timestamp: i64,
     /// A record's offset.
     pub offset: i64,
+    /// False where the log start cuts what holds the record: the first one with the timestamp, if it is left, lies at
+    /// `offset` or behind it.
+    pub is_exact: bool,
 }
 
 /// Reads one partition; cheap to clone, and it outlives the partition.
@@ -125,11 +128,17 @@ impl LogReader {
         self.log.view().epochs.at(offset)
     }
 
-    /// Where a leader epoch ended; see [`super::LeaderEpochs::end_of`].
+    /// Where a leader epoch ended, while `current` is in force: that one begins at the log's end until it has written, as
+    /// in Kafka, whose leaders note it when they begin. See [`super::LeaderEpochs::end_of`].
     #[must_use]
-    pub fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+    pub fn end_of_epoch(&self, epoch: i32, current: i32) -> Option<(i32, i64)> {
         let view = self.log.view();
-        view.epochs.end_of(epoch, view.log_end)
+        if epoch == current {
+            return Some((epoch, view.log_end));
+        }
+        let mut epochs = view.epochs.clone();
+        epochs.assign(current, view.log_end);
+        epochs.end_of(epoch, view.log_end)
     }
 
     /// Reads whole record batches from `start` towards the high watermark.
@@ -207,8 +216,7 @@ impl LogReader {
 
     /// The largest timestamp in the log and the first offset that has it; `None` when there is no record.
     ///
-    /// Exact by record for what no log start cuts; in a segment that the log start cuts it may be the base offset of the
-    /// batch with that timestamp.
+    /// Exact by record for what no log start cuts; else [`MaxTimestamp::is_exact`] says that the record is to be looked for.
     ///
     /// # Errors
     /// When a segment can't be read, or the partition is gone.
@@ -220,18 +228,19 @@ impl LogReader {
             }
             let mut best = None;
             for batch in view.tail.starting_at(view.log_start) {
-                take_larger(
-                    &mut best,
-                    batch.max_timestamp,
-                    batch.offset_of_max_timestamp.max(view.log_start),
-                );
+                let is_exact = batch.offset_of_max_timestamp >= view.log_start;
+                let offset = batch.offset_of_max_timestamp.max(view.log_start);
+                take_larger(&mut best, MaxTimestamp { timestamp: batch.max_timestamp, offset, is_exact });
             }
             (Arc::clone(&view.stored), view.log_start, best)
         };
         // From the newest on: of equal timestamps the earliest offset wins.
         for segment in stored.segments().rev().filter(|segment| segment.end_offset > log_start) {
-            let whole =
-                MaxTimestamp { timestamp: segment.max_timestamp, offset: segment.offset_of_max_timestamp };
+            let whole = MaxTimestamp {
+                timestamp: segment.max_timestamp,
+                offset: segment.offset_of_max_timestamp,
+                is_exact: true,
+            };
             let found = if whole.offset >= log_start { Some(whole) } else { max_from(segment, log_start)? };
             if let Some(found) = found
                 && best.is_none_or(|best: MaxTimestamp| found.timestamp >= best.timestamp)
@@ -302,14 +311,15 @@ fn max_from(view: &SegmentView, log_start: i64) -> Result<Option<MaxTimestamp>, 
     let first = view.segment.find_offset(log_start, view.readable)?;
     let from = first.map_or(view.readable, |batch| batch.position);
     view.segment.scan(from, view.readable, |batch| {
-        take_larger(&mut best, batch.max_timestamp, batch.base_offset.max(log_start));
+        let offset = batch.base_offset.max(log_start);
+        take_larger(&mut best, MaxTimestamp { timestamp: batch.max_timestamp, offset, is_exact: false });
         false
     })?;
     Ok(best)
 }
 
-fn take_larger(best: &mut Option<MaxTimestamp>, timestamp: i64, offset: i64) {
-    if best.is_none_or(|best| timestamp > best.timestamp) {
-        *best = Some(MaxTimestamp { timestamp, offset });
+fn take_larger(best: &mut Option<MaxTimestamp>, found: MaxTimestamp) {
+    if best.is_none_or(|best| found.timestamp > best.timestamp) {
+        *best = Some(found);
     }
 }

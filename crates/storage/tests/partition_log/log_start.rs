@@ -37,8 +37,7 @@ fn reader(node: &Node) -> LogReader {
 /// Base offsets of the segment files.
 fn files(node: &Node) -> Vec<i64> {
     let names = node.disk.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "log"));
-    let mut bases: Vec<i64> =
-        names.filter_map(|path| path.file_stem()?.to_str()?.parse().ok()).collect();
+    let mut bases: Vec<i64> = names.filter_map(|path| path.file_stem()?.to_str()?.parse().ok()).collect();
     bases.sort_unstable();
     bases
 }

@@ -83,5 +83,8 @@ fn a_log_without_batches_is_read_at_its_end_only() {
     assert!(reader.read(1, 1).is_err());
     assert!(reader.max_timestamp().unwrap().is_none());
     assert!(reader.batch_for_timestamp(0).unwrap().is_none());
-    assert_eq!(reader.end_of_epoch(0), None);
+    assert_eq!(
+        [-1, 0, 3, 4].map(|epoch| reader.end_of_epoch(epoch, 3)),
+        [None, Some((0, 0)), Some((3, 0)), None]
+    );
 }

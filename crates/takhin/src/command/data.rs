@@ -52,6 +52,7 @@ fn check_entry(bytes: &Bytes) -> Result<(), String> {
         EntryKind::Batches => return check_batches(bytes),
         EntryKind::PartitionsCreated => entry::created(bytes).try_for_each(|created| created.map(|_| ())),
         EntryKind::PartitionsDeleted => entry::deleted(bytes).try_for_each(|deleted| deleted.map(|_| ())),
+        EntryKind::LogStartsAdvanced => entry::advanced(bytes).try_for_each(|start| start.map(|_| ())),
         EntryKind::ProducersForgotten => entry::forgotten_until(bytes).map(|_| ()),
         _ => Ok(()),
     };

@@ -137,6 +137,15 @@ table! {
         data_dir: PathBuf = "storage.data.dir", Rule::Text { allowed: "the path of a directory", fits: is_path }, "./takhin-data";
         /// Size at which a partition's segment file is closed and the next one begun.
         log_segment_size: u32 = "storage.log.segment.size" | "kafka.log.segment.bytes", integer(1 << 20, INT_MAX, "bytes"), "1073741824";
+        /// Hours that records are kept, counted from their timestamps; a topic's own retention.ms wins.
+        log_retention_hours: Option<u32> = "storage.log.retention.hours" | "kafka.log.retention.hours",
+            integer_or(1, INT_MAX, "hours", "-1", "for ever"), "168";
+        /// Bytes of a partition beyond which its oldest segments are deleted; 0 sets no bound. A topic's own retention.bytes wins.
+        log_retention_bytes: Option<u64> = "storage.log.retention.bytes" | "kafka.log.retention.bytes",
+            integer_or(0, 1024 * 1024 * GIB, "bytes", "-1", "no bound"), "0";
+        /// Time between two looks for what is to be deleted.
+        log_cleanup_interval: Duration = "storage.log.cleanup.interval.ms" | "kafka.log.retention.check.interval.ms",
+            integer(1, INT_MAX, "milliseconds"), "300000";
         /// Bytes of the write-ahead log that are kept.
         wal_max_bytes: u64 = "storage.wal.max.bytes", integer(256 << 20, 1024 * GIB, "bytes"), "1073741824";
         /// Memory for committed records that are not in their segments yet.

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use cluster::log_config::LogConfig;
 use wire::record::TimestampType;
 
 use super::topic_config_table::{self as table, TABLE};
@@ -47,6 +48,9 @@ pub(crate) enum ConfigError {
     TieredStorage,
 }
 
+/// How configs say that there is no bound.
+const NO_BOUND: &str = "-1";
+
 /// The configs of a topic that the broker acts on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicConfig {
@@ -58,8 +62,8 @@ pub struct TopicConfig {
     pub timestamp_before_max_ms: i64,
     /// How far a CreateTime may lie ahead, in milliseconds (`message.timestamp.after.max.ms`).
     pub timestamp_after_max_ms: i64,
-    /// Every record needs a key (`cleanup.policy` contains `compact`).
-    pub is_compacted: bool,
+    /// When segments roll, and what is deleted when.
+    pub log: LogConfig,
 }
 
 impl Default for TopicConfig {
@@ -70,7 +74,7 @@ impl Default for TopicConfig {
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
-            is_compacted: false,
+            log: LogConfig::default(),
         }
     }
 }
@@ -83,6 +87,7 @@ impl TopicConfig {
         for (name, value) in configs {
             config.set(name, value.trim());
         }
+        config.log = self.log.overridden_by(configs);
         config
     }
 
@@ -97,7 +102,6 @@ impl TopicConfig {
                 self.timestamp_type =
                     if is_append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime };
             }
-            "cleanup.policy" => self.is_compacted = table::elements(value).any(|policy| policy == "compact"),
             _ => {}
         }
     }
@@ -110,6 +114,11 @@ impl TopicConfig {
             "message.timestamp.after.max.ms" => self.timestamp_after_max_ms.to_string(),
             "message.timestamp.type" if self.timestamp_type == TimestampType::LogAppendTime => {
                 "LogAppendTime".to_owned()
+            }
+            "segment.bytes" => self.log.roll.segment_bytes.to_string(),
+            "retention.ms" => self.log.retention_ms.map_or(NO_BOUND.to_owned(), |ms| ms.to_string()),
+            "retention.bytes" => {
+                self.log.retention_bytes.map_or(NO_BOUND.to_owned(), |bytes| bytes.to_string())
             }
             _ => return None,
         })

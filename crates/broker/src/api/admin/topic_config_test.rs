@@ -118,13 +118,14 @@ fn a_topics_own_configs_win_over_the_brokers() {
     let own = configs(&[("message.timestamp.type", "LogAppendTime"), ("cleanup.policy", "delete, compact")]);
     let config = broker.overridden_by(&own);
     assert_eq!((config.max_message_bytes, config.timestamp_type), (2_000_000, TimestampType::LogAppendTime));
-    assert!(config.is_compacted);
+    assert!(config.log.cleanup.compact);
     assert_eq!(broker.overridden_by(&configs(&[("max.message.bytes", " 7 ")])).max_message_bytes, 7);
 }
 
 #[test]
 fn a_description_says_where_each_value_comes_from() {
-    let broker = TopicConfig { max_message_bytes: 2_000_000, ..TopicConfig::default() };
+    let log = LogConfig { retention_bytes: Some(7), ..LogConfig::default() };
+    let broker = TopicConfig { max_message_bytes: 2_000_000, log, ..TopicConfig::default() };
     let own = configs(&[("retention.ms", "1000")]);
     let described: Vec<_> = describe(&broker, &own).collect();
     let find = |name: &str| described.iter().find(|config| config.name == name).unwrap();
@@ -132,6 +133,10 @@ fn a_description_says_where_each_value_comes_from() {
     assert_eq!(
         (&*find("max.message.bytes").value, find("max.message.bytes").source),
         ("2000000", ConfigSource::Broker)
+    );
+    assert_eq!(
+        (&*find("retention.bytes").value, find("retention.bytes").source),
+        ("7", ConfigSource::Broker)
     );
     assert_eq!((&*find("segment.ms").value, find("segment.ms").source), ("604800000", ConfigSource::Default));
     assert_eq!(described.len(), 33);

@@ -116,7 +116,7 @@ fn look_at(ask: &Ask, budget: &mut Budget) -> Result<Look, ErrorCode> {
 
 fn look_for_divergence(ask: &Ask) -> Result<Option<Look>, ErrorCode> {
     let Asked { fetch_offset, last_fetched_epoch, .. } = ask.asked;
-    let end = leader_epoch::end_of(&ask.log, last_fetched_epoch, ask.leader_epoch);
+    let end = ask.log.end_of_epoch(last_fetched_epoch, ask.leader_epoch);
     let (epoch, end_offset) = end.ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
     let offsets = ask.log.offsets();
     if fetch_offset < offsets.log_start {

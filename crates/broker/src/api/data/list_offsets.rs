@@ -170,6 +170,11 @@ enum LookError {
 
 fn max_timestamp(log: &LogReader) -> Result<Option<Found>, LookError> {
     let found = log.max_timestamp()?;
+    if let Some(found) = found.filter(|found| !found.is_exact)
+        && let Some(record) = by_time(log, found.timestamp)?
+    {
+        return Ok(Some(record));
+    }
     Ok(found.map(|found| Found {
         timestamp: found.timestamp,
         offset: found.offset,

@@ -5,4 +5,5 @@ mod fetch_read;
 pub(crate) mod fetch_session;
 mod leader_epoch;
 pub(crate) mod list_offsets;
+pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;

@@ -216,7 +216,7 @@ fn check_batch(
     let is_create_time = config.timestamp_type == TimestampType::CreateTime;
     let limits = Limits {
         batch_bytes_max: config.max_message_bytes,
-        key_required: config.is_compacted,
+        key_required: config.log.cleanup.compact,
         decompressed_bytes_max: DECOMPRESSED_BYTES_MIN
             .max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
         timestamp_oldest: if is_create_time {
