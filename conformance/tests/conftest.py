@@ -4,7 +4,9 @@ import itertools
 
 import clients
 import pytest
+import raw
 from brokers import KINDS
+from desk import Desk
 
 
 def pytest_addoption(parser):
@@ -94,6 +96,15 @@ def kafka_peer(tmp_path_factory):
     yield broker
     _RUNNING.remove(broker)
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def desks(broker, kafka_peer):
+    """Apache Kafka and the broker under test, to be asked the same."""
+    for b in {broker, kafka_peer}:
+        with raw.Connection(b) as connection:
+            raw.producer_id(connection)
+    return [Desk(kafka_peer), Desk(broker)]
 
 
 _NUMBERS = itertools.count()

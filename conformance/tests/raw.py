@@ -249,3 +249,40 @@ def batches(data):
         found.append(header)
         at = end
     return found
+
+
+def _varint(data, at):
+    """A zigzag varint and the position behind it."""
+    value, shift = 0, 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return (value >> 1) ^ -(value & 1), at
+        shift += 7
+
+
+def records(data):
+    """[(offset, value)...] of the whole, uncompressed record batches in `data`."""
+    found, at = [], 0
+    for header in batches(data):
+        assert header["attributes"] & 7 == 0, "a compressed batch"
+        record_at = at + BATCH_FORM.size
+        for _ in range(header["count"]):
+            length, body = _varint(data, record_at)
+            record_at = body + length
+            _, body = _varint(data, body + 1)
+            offset_delta, body = _varint(data, body)
+            key_bytes, body = _varint(data, body)
+            value_bytes, body = _varint(data, body + max(key_bytes, 0))
+            found.append((header["base_offset"] + offset_delta, bytes(data[body : body + value_bytes])))
+        at += 12 + header["length"]
+    return found
+
+
+def delete_records(connection, topic, offset, partition=0):
+    """Deletes what lies before `offset`, and returns the partition's answer."""
+    asked = [{"Name": topic, "Partitions": [{"PartitionIndex": partition, "Offset": offset}]}]
+    answer = connection.ask("DeleteRecords", 2, TimeoutMs=10_000, Topics=asked)
+    return answer["Topics"][0]["Partitions"][0]

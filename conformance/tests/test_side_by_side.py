@@ -5,17 +5,9 @@ import uuid
 
 import pytest
 import raw
-from desk import Desk
+from desk import compare
 from schema import API, BY_KEY
 from topics import create
-
-
-@pytest.fixture(scope="session")
-def desks(broker, kafka_peer):
-    for b in {broker, kafka_peer}:
-        with raw.Connection(b) as connection:
-            raw.producer_id(connection)
-    return [Desk(kafka_peer), Desk(broker)]
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +19,6 @@ def topic(broker, kafka_peer):
         with raw.Connection(b) as connection:
             assert raw.produce(connection, name, good, partition=1)["BaseOffset"] == 0
     return name
-
-
-def compare(desks, question):
-    """`question(desk)` to both; they have to say the same."""
-    kafkas, ours = [question(d) for d in desks]
-    assert ours == kafkas, f"\nApache Kafka: {kafkas}\n    this one: {ours}"
-    return ours
 
 
 def produce(topic, records, version=9, partition=0, acks=-1, **more):

@@ -1,0 +1,161 @@
+"""What is deleted by age and size: Kafka's rule, the space that comes back, and readers that get exact records meanwhile."""
+
+import random
+import threading
+import time
+
+import pytest
+import raw
+from topics import create, list_offsets
+
+OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC = 1, 3
+# Kafka's own tests make small segments with it.
+SEGMENT = ("internal.segment.bytes", "2200")
+# 1,070 bytes: two of them fill a segment.
+BIG = b"z" * 1000
+
+
+@pytest.fixture
+def eager(start_broker):
+    """A broker that looks for what is to be deleted five times a second."""
+    settings = {"num.partitions": 1, "log.retention.check.interval.ms": 200}
+    if start_broker.kind == "kafka":
+        settings["log.initial.task.delay.ms"] = 200
+    return start_broker(settings)
+
+
+def bounds(connection, topic, partition=0):
+    return [list_offsets(connection, topic, [partition], t)[0]["Offset"] for t in (-2, -1)]
+
+
+def wait_for(what, expected, seconds=30):
+    deadline = time.monotonic() + seconds
+    while (found := what()) != expected:
+        assert time.monotonic() < deadline, f"{found}, not {expected}, after {seconds} s"
+        time.sleep(0.05)
+
+
+def size_of(connection, topic):
+    """Bytes of partition 0, as DescribeLogDirs says."""
+    asked = [{"Topic": topic, "Partitions": [0]}]
+    answer = connection.ask("DescribeLogDirs", 4, Topics=asked)
+    return answer["Results"][0]["Topics"][0]["Partitions"][0]["PartitionSize"]
+
+
+def test_a_log_keeps_at_least_its_bytes_in_whole_segments(eager, topic_name):
+    """Could break: one segment too many, or none because the records were in memory when retention looked."""
+    topics = {
+        create(eager, topic_name(), configs=[("retention.bytes", str(kept)), SEGMENT]): first
+        for kept, first in ((5000, 4), (5350, 4), (5351, 2), (0, 9), (-1, 0))
+    }
+    with raw.Connection(eager) as connection:
+        for topic in topics:
+            for _ in range(9):
+                assert raw.produce(connection, topic, raw.batch([BIG]))["ErrorCode"] == 0
+        for topic, first in topics.items():
+            wait_for(lambda t=topic: bounds(connection, t), [first, 9])
+            left = raw.records(raw.fetch(connection, topic, first)["Records"]) if first < 9 else []
+            assert [offset for offset, _ in left] == list(range(first, 9))
+            if first:
+                gone = raw.fetch(connection, topic, first - 1)
+                assert (gone["ErrorCode"], gone["Records"] or b"") == (OFFSET_OUT_OF_RANGE, b"")
+        # Nothing more goes in peace.
+        time.sleep(1)
+        assert {t: bounds(connection, t) for t in topics} == {t: [first, 9] for t, first in topics.items()}
+
+
+def test_records_go_when_they_are_old_and_their_space_comes_back(eager, topic_name):
+    """Could break: the segment that is appended to stays for ever, or what is young goes with it."""
+    now = int(time.time() * 1000)
+    old = create(eager, topic_name(), configs=[("retention.ms", "2000"), SEGMENT])
+    mixed = create(eager, topic_name(), configs=[("retention.ms", "3600000"), SEGMENT])
+    compacted = create(eager, topic_name(), configs=[("retention.ms", "1"), ("cleanup.policy", "compact")])
+    with raw.Connection(eager) as connection:
+        for i in range(9):
+            assert raw.produce(connection, old, raw.batch([BIG], timestamp=now))["ErrorCode"] == 0
+            # The fifth is young: its segment stays, and all behind it.
+            at = now if i == 4 else now - 3_700_000
+            assert raw.produce(connection, mixed, raw.batch([BIG], timestamp=at))["ErrorCode"] == 0
+        with_key = raw.batch([b"v"], records=raw.record(0, b"k", b"v"), timestamp=now - 3_700_000)
+        assert raw.produce(connection, compacted, with_key)["ErrorCode"] == 0
+        wait_for(lambda: bounds(connection, old), [9, 9])
+        wait_for(lambda: bounds(connection, mixed), [4, 9])
+        assert bounds(connection, compacted) == [0, 1]
+        wait_for(lambda: size_of(connection, old), 0)
+        assert size_of(connection, mixed) == 5 * len(raw.batch([BIG]))
+        if eager.kind == "takhin":
+            # No partition but these two has anything left: what is on disk is theirs.
+            files = lambda: len(list(eager.data_dir.glob("partitions/*/*.log")))  # noqa: E731
+            wait_for(files, 4)
+        # The log goes on where it ended.
+        assert raw.produce(connection, old, raw.batch([b"new"], timestamp=now + 60_000))["BaseOffset"] == 9
+        assert raw.records(raw.fetch(connection, old, 9)["Records"]) == [(9, b"new")]
+
+
+class Reader(threading.Thread):
+    """Reads from anywhere, again and again: what comes is exact, what does not come is gone for good."""
+
+    def __init__(self, broker, topic, seed):
+        super().__init__(name=f"reader-{seed}")
+        self.broker, self.topic, self.chance = broker, topic, random.Random(seed)
+        self.stopping = threading.Event()
+        self.errors, self.reads, self.missed = [], 0, 0
+
+    def run(self):
+        try:
+            with raw.Connection(self.broker) as connection:
+                while not self.stopping.is_set():
+                    self._read_on(connection)
+        except Exception as e:  # noqa: BLE001
+            self.errors.append(f"{self.name}: {e!r}")
+
+    def _read_on(self, connection):
+        first, end = bounds(connection, self.topic)
+        offset = self.chance.randint(max(first - 3, 0), end)
+        for _ in range(20):
+            answer = raw.fetch(
+                connection, self.topic, offset, max_wait_ms=20, partition_bytes=self.chance.choice([1, 2000, 1 << 20])
+            )
+            if answer["ErrorCode"] == OFFSET_OUT_OF_RANGE:
+                start = bounds(connection, self.topic)[0]
+                assert offset < start, f"{offset} is out of range, and the log starts at {start}"
+                self.missed += 1
+                return
+            assert answer["ErrorCode"] == 0, answer
+            found = [r for r in raw.records(answer["Records"] or b"") if r[0] >= offset]
+            assert [o for o, _ in found] == list(range(offset, offset + len(found))), f"a gap behind {offset}"
+            for o, value in found:
+                assert value.startswith(b"%d:" % o), f"offset {o} holds {value[:20]}"
+            self.reads += len(found)
+            offset += len(found)
+
+
+def test_readers_get_exact_records_while_records_are_deleted(eager, topic_name, long_form):
+    """Could break: a reader between view and file, a batch that moves from memory into a segment, an error that is stale."""
+    topic = create(eager, topic_name(), configs=[("retention.bytes", "40000"), ("internal.segment.bytes", "9000")])
+    readers = [Reader(eager, topic, seed) for seed in range(3)]
+    chance = random.Random(17)
+    with raw.Connection(eager) as connection:
+        end, deleted = 0, 0
+        assert raw.produce(connection, topic, raw.batch([b"0:"]))["BaseOffset"] == 0
+        for r in readers:
+            r.start()
+        deadline = time.monotonic() + (60 if long_form else 6)
+        end = 1
+        while time.monotonic() < deadline and all(r.is_alive() for r in readers):
+            values = [b"%d:" % (end + i) + BIG[: chance.randint(0, 300)] for i in range(chance.randint(1, 5))]
+            assert raw.produce(connection, topic, raw.batch(values))["BaseOffset"] == end
+            end += len(values)
+            if chance.randrange(40) == 0:
+                first, _ = bounds(connection, topic)
+                wanted = chance.randint(first, end)
+                deleted = raw.delete_records(connection, topic, wanted)
+                assert (deleted["ErrorCode"], deleted["LowWatermark"] >= wanted) == (0, True), deleted
+        for r in readers:
+            r.stopping.set()
+        for r in readers:
+            r.join()
+        assert [e for r in readers for e in r.errors] == []
+        assert bounds(connection, topic)[0] > 0
+        assert min(r.reads for r in readers) > 0
+        print("records read", [r.reads for r in readers], "out of range", [r.missed for r in readers])
