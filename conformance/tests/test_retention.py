@@ -92,6 +92,17 @@ def test_records_go_when_they_are_old_and_their_space_comes_back(eager, topic_na
         assert raw.records(raw.fetch(connection, old, 9)["Records"]) == [(9, b"new")]
 
 
+def test_segments_roll_by_the_records_time(eager, topic_name):
+    """Could break: time is that of the records, counted from the largest of the segment's first batch; old ones roll nothing."""
+    topic = create(eager, topic_name(), configs=[("segment.ms", "1000")])
+    with raw.Connection(eager) as connection:
+        for later in (0, 500, 1000, 1001, 1002, 2001, 2002, 2003, -5000, 3003, 3004):
+            assert raw.produce(connection, topic, raw.batch([b"q"], timestamp=raw.BASE + later))["ErrorCode"] == 0
+    # The broker has no other topic.
+    where = "partitions/*/*.log" if eager.kind == "takhin" else f"{topic}-0/*.log"
+    wait_for(lambda: sorted(int(f.stem) for f in eager.data_dir.glob(where)), [0, 3, 6, 9])
+
+
 class Reader(threading.Thread):
     """Reads from anywhere, again and again: what comes is exact, what does not come is gone for good."""
 
