@@ -1,6 +1,7 @@
 """SIGKILL under producers, consumers, DeleteRecords and topics that come and go: what was deleted stays deleted, and nothing else goes."""
 
 import random
+import subprocess
 import threading
 import time
 
@@ -174,6 +175,10 @@ def test_what_was_deleted_stays_deleted_and_the_rest_stays_after_sigkill(start_b
     check(broker, topic, writers, deleter, makers)
     # Once more in peace: what an orderly restart keeps is the same.
     broker.stop()
+    verified = subprocess.run(
+        [broker.binary(), "data", "verify", str(broker.data_dir)], capture_output=True, text=True, check=False
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     broker.start()
     check(broker, topic, writers, deleter, makers)
     print({a.name: a.done for a in actors}, "log starts", deleter.deleted)
