@@ -107,6 +107,15 @@ class Peer:
     def resume(self):
         os.kill(self.pid, signal.SIGCONT)
 
+    def cpu_s(self):
+        """Processor seconds so far, of all threads."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_mb(self):
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
+
     def stop(self):
         try:
             self.resume()
@@ -212,14 +221,28 @@ class Peers:
         return [self.takhin_binary, "serve", "--config", config]
 
     def start_takhin(self, extra=""):
-        log = self.scratch / "takhin.log"
         command = self.takhin_command("takhin", 0, extra)
         built = time.localtime(self.takhin_binary.stat().st_mtime)
         say(f"takhin built {time.strftime('%Y-%m-%d %H:%M:%S', built)}")
+        return self.spawn_takhin(command)
+
+    def spawn_takhin(self, command):
+        log = self.scratch / f"takhin-{len(list(self.scratch.glob('takhin-*.log')))}.log"
         child = self.spawn(command, log)
         peer = self.add("B", child, 0)
         peer.port = wait_for("takhin", child, log, lambda: listening_port(log))
+        peer.command = command
         return peer
+
+    def restart_killed(self, peer):
+        """SIGKILL, then the same broker on what is left; returns it and the seconds until it answered."""
+        os.kill(peer.pid, signal.SIGKILL)
+        self.drop(peer)
+        begin = time.monotonic()
+        again = self.spawn_takhin(peer.command)
+        while not answers(again.port):
+            time.sleep(0.001)
+        return again, time.monotonic() - begin
 
     def start_kafka(self, letter, settings):
         scripts = pathlib.Path(os.environ.get("KAFKA_PEER", REPO / "conformance" / "kafka-peer"))
