@@ -8,4 +8,4 @@
 
 pub mod commit_group;
 
-pub use commit_group::{CommitGroup, Entry, Full, Limits};
+pub use commit_group::{BULK_ITEM_BYTES, CommitGroup, Entry, Full, Lane, Limits};

@@ -5,17 +5,18 @@
 //! per shard if no group is in flight. Otherwise the group goes on growing, and the completion of the one in flight
 //! wakes the task. No timer: the disk sets the pace, and a single record waits for nothing.
 //!
-//! An entry that is full grows no more by waiting: up to [`ENTRIES_IN_FLIGHT_MAX`] of a shard are in flight at once, so that
-//! large batches keep the disk busy while the next ones are read.
+//! Large batches have a lane of their own (`batch::Lane`): small ones do not queue behind them, and up to
+//! [`BULK_IN_FLIGHT_MAX`] full entries of them are in flight at once, so that the disk is not idle while the next are read.
 //!
-//! Invariant: an entry that is not full is in flight alone; what is added to a partition is committed in the order of adding.
+//! Invariant: an entry that is not full is in flight alone in its lane; what is added to a partition is committed in the order of
+//! adding.
 //! Invariant: every waiter is answered exactly once, with its own outcome.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use batch::{CommitGroup, Full, Limits};
+use batch::{CommitGroup, Entry, Full, Lane, Limits};
 use env::WallTime;
 use storage::id::{PartitionId, ShardId};
 use storage::partition_log::PinnedBytes;
@@ -89,15 +90,31 @@ impl NewItem<'_> {
 /// An entry closes at this many bytes; a larger batch is an entry alone.
 pub const ENTRY_BYTES_MAX: usize = 1 << 20;
 
-/// Full entries of a shard that are in flight at most; behind them the queue's bound stops reading.
-pub const ENTRIES_IN_FLIGHT_MAX: usize = 4;
+/// Entries of a shard's large batches that are in flight at most; behind them the queue's bound stops reading.
+pub const BULK_IN_FLIGHT_MAX: usize = 2;
+
+/// Entries of a shard that are proposed and not resolved.
+#[derive(Default)]
+struct InFlight {
+    small: Cell<usize>,
+    bulk: Cell<usize>,
+}
+
+impl InFlight {
+    fn of(&self, lane: Lane) -> &Cell<usize> {
+        match lane {
+            Lane::Small => &self.small,
+            Lane::Bulk => &self.bulk,
+        }
+    }
+}
 
 /// See the module's head. `W` is who waits for a batch's outcome.
 pub struct Committer<W> {
     shards: Vec<Shard>,
-    group: RefCell<CommitGroup<W>>,
-    /// Entries of each shard that are proposed and not resolved.
-    in_flight: Vec<Cell<usize>>,
+    group: RefCell<CommitGroup<PartitionId, W>>,
+    /// By shard.
+    in_flight: Vec<InFlight>,
     hand_over: Notify,
     limits: CommitLimits,
     pinned: Arc<PinnedBytes>,
@@ -119,7 +136,7 @@ impl<W: 'static> Committer<W> {
             Limits { entry_bytes_max: ENTRY_BYTES_MAX, queued_bytes_max: limits.queued_bytes_max };
         let group = CommitGroup::new(shards.len(), entry::header(EntryKind::Batches), group_limits);
         Rc::new(Self {
-            in_flight: vec![Cell::new(0); shards.len()],
+            in_flight: shards.iter().map(|_| InFlight::default()).collect(),
             shards,
             group: RefCell::new(group),
             hand_over: Notify::new(),
@@ -153,21 +170,28 @@ impl<W: 'static> Committer<W> {
             self.shards.iter().position(|led| led.id() == shard).expect("placed on a shard of this node");
         let mut group = self.group.borrow_mut();
         let was_due = self.is_due(&group, place);
-        group.add(place, ITEM_HEADER_BYTES + batch.bytes.len(), |out| batch.write(out), waiter);
+        let bytes = ITEM_HEADER_BYTES + batch.bytes.len();
+        group.add(place, batch.partition, bytes, |out| batch.write(out), waiter);
         if !was_due && self.is_due(&group, place) {
             self.hand_over.notify_one();
         }
     }
 
-    /// Whether the oldest entry of a shard may be proposed: a full one behind others, any one when none is in flight on the
-    /// node.
-    fn is_due(&self, group: &CommitGroup<W>, place: usize) -> bool {
-        (self.nothing_in_flight() && !group.is_empty())
-            || (group.has_closed(place) && self.in_flight[place].get() < ENTRIES_IN_FLIGHT_MAX)
+    fn is_due(&self, group: &CommitGroup<PartitionId, W>, place: usize) -> bool {
+        self.is_small_due(group, place) || self.is_bulk_due(group, place)
     }
 
-    fn nothing_in_flight(&self) -> bool {
-        self.in_flight.iter().all(|count| count.get() == 0)
+    /// Small entries of all shards go together, when none is in flight.
+    fn is_small_due(&self, group: &CommitGroup<PartitionId, W>, place: usize) -> bool {
+        group.has_small(place) && self.in_flight.iter().all(|of_shard| of_shard.small.get() == 0)
+    }
+
+    /// A full entry when few are in flight, any one when none is.
+    fn is_bulk_due(&self, group: &CommitGroup<PartitionId, W>, place: usize) -> bool {
+        match self.in_flight[place].bulk.get() {
+            0 => group.has_bulk(place),
+            count => count < BULK_IN_FLIGHT_MAX && group.has_closed_bulk(place),
+        }
     }
 
     /// Resolves when there may be room again after a [`Full`].
@@ -178,7 +202,8 @@ impl<W: 'static> Committer<W> {
     /// True when nothing is forming or in flight.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.nothing_in_flight() && self.group.borrow().is_empty()
+        let is_resolved = |of_shard: &InFlight| of_shard.small.get() + of_shard.bulk.get() == 0;
+        self.in_flight.iter().all(is_resolved) && self.group.borrow().is_empty()
     }
 
     /// Hands groups over, for ever; a local task of the I/O thread that owns the shards.
@@ -194,37 +219,47 @@ impl<W: 'static> Committer<W> {
     /// Proposes what is due; false when nothing was.
     async fn propose_due(self: &Rc<Self>) -> bool {
         let time = WallTime::now();
-        let is_group = self.nothing_in_flight();
-        let mut entries = Vec::with_capacity(self.shards.len());
-        for (place, in_flight) in self.in_flight.iter().enumerate() {
-            let mut group = self.group.borrow_mut();
-            while in_flight.get() < ENTRIES_IN_FLIGHT_MAX
-                && let Some(entry) = group.take_closed(place)
-            {
-                in_flight.set(in_flight.get() + 1);
-                entries.push((place, entry));
-            }
-            if is_group
-                && in_flight.get() == 0
-                && let Some(entry) = group.take(place)
-            {
-                in_flight.set(1);
-                entries.push((place, entry));
-            }
-        }
-        let proposed_any = !entries.is_empty();
-        for (place, mut entry) in entries {
+        let due = self.take_due();
+        let proposed_any = !due.is_empty();
+        for (place, lane, mut entry) in due {
             entry::stamp(&mut entry.bytes, time.0);
             let (bytes, waiters, committer) = (entry.bytes.len(), entry.waiters, self.clone());
-            let then = move |result| committer.resolve(place, bytes, waiters, result);
+            let then = move |result| committer.resolve(place, lane, bytes, waiters, result);
             self.shards[place].propose(entry.bytes.into(), then).await;
         }
         proposed_any
     }
 
+    fn take_due(&self) -> Vec<(usize, Lane, Entry<W>)> {
+        let mut group = self.group.borrow_mut();
+        let mut due = Vec::with_capacity(self.shards.len());
+        let is_small_due: Vec<bool> =
+            (0..self.shards.len()).map(|place| self.is_small_due(&group, place)).collect();
+        for (place, is_small_due) in is_small_due.into_iter().enumerate() {
+            let is_bulk_due = self.is_bulk_due(&group, place);
+            let mut take = |lane: Lane, entry: Option<Entry<W>>| {
+                let in_flight = self.in_flight[place].of(lane);
+                in_flight.set(in_flight.get() + usize::from(entry.is_some()));
+                let took = entry.is_some();
+                due.extend(entry.map(|entry| (place, lane, entry)));
+                took
+            };
+            if is_small_due {
+                take(Lane::Small, group.take_small(place));
+            }
+            if is_bulk_due {
+                // What is small goes first, so that bulk does not overtake a batch of its own partition.
+                while take(Lane::Small, group.take_small(place)) {}
+                take(Lane::Bulk, group.take_bulk(place));
+            }
+        }
+        due
+    }
+
     fn resolve(
         &self,
         place: usize,
+        lane: Lane,
         entry_bytes: usize,
         waiters: Vec<W>,
         result: Result<Outcome, ProposeError>,
@@ -244,8 +279,10 @@ impl<W: 'static> Committer<W> {
         self.listener.entry_done();
         self.group.borrow_mut().settle(entry_bytes);
         self.room.notify_waiters();
-        self.in_flight[place].set(self.in_flight[place].get() - 1);
-        if self.is_due(&self.group.borrow(), place) {
+        let in_flight = self.in_flight[place].of(lane);
+        in_flight.set(in_flight.get() - 1);
+        let group = self.group.borrow();
+        if (0..self.shards.len()).any(|place| self.is_due(&group, place)) {
             self.hand_over.notify_one();
         }
     }
