@@ -10,6 +10,7 @@ use wire::primitive::{Message, Request, Writer};
 
 use crate::api::{admin, cluster, data, group, session, txn};
 use crate::connection::Connection;
+use crate::connection::answer::Answer;
 use crate::server::Broker;
 
 /// The APIs that are served, in every stable version that Kafka has of them.
@@ -40,7 +41,7 @@ pub(crate) fn key_of(frame: &[u8]) -> Option<ApiKey> {
     ApiKey::try_from(i16::from_be_bytes(*frame.first_chunk()?)).ok()
 }
 
-/// Answers any request but Produce: appends a whole frame to `out`.
+/// Answers any request but Produce: `out` is empty and gets a whole frame.
 ///
 /// # Errors
 /// Why the connection is closed: Kafka closes it too when a request can't be read or is not served.
@@ -48,12 +49,12 @@ pub(crate) async fn answer(
     broker: &Rc<Broker>,
     connection: &Connection,
     frame: &[u8],
-    out: &mut Vec<u8>,
+    out: &mut Answer,
 ) -> Result<(), String> {
     let request = frame::read_request(frame).map_err(|error| error.to_string())?;
     let (key, version) = (request.key, request.version);
     if key == ApiKey::ApiVersions && !key.versions().contains(&version) {
-        session::api_versions::refuse_version(request.correlation_id, out);
+        session::api_versions::refuse_version(request.correlation_id, out.own_bytes());
         return Ok(());
     }
     if !SERVED.contains(&key) || !key.versions().contains(&version) {
@@ -82,7 +83,7 @@ pub(crate) async fn answer(
         ApiKey::DescribeLogDirs => {
             reply(request, out, async |r| cluster::describe_log_dirs::handle(broker, &caller, r).await).await
         }
-        ApiKey::Fetch => reply(request, out, async |r| data::fetch::handle(broker, &caller, r).await).await,
+        ApiKey::Fetch => data::fetch::answer(broker, &caller, request).await.map(|answer| *out = answer),
         ApiKey::ListOffsets => {
             reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await
         }
@@ -96,10 +97,10 @@ pub(crate) async fn answer(
     }
 }
 
-/// Decodes the body as `R`, has it handled and appends the answer's frame.
+/// Decodes the body as `R`, has it handled and writes the answer's frame.
 async fn reply<'a, R: Request<'a>>(
     mut request: RequestFrame<'a>,
-    out: &mut Vec<u8>,
+    out: &mut Answer,
     handle: impl AsyncFnOnce(R) -> R::Response<'a>,
 ) -> Result<(), String> {
     let version = request.version;
@@ -107,6 +108,7 @@ async fn reply<'a, R: Request<'a>>(
     let decoded =
         R::decode(&mut request.body, version).map_err(|error| format!("{}: {error}", R::KEY.name()))?;
     let response = handle(decoded).await;
+    let out = out.own_bytes();
     let unfinished = frame::start_response(out, R::KEY, version, request.correlation_id);
     response.encode(&mut Writer::new(out), version);
     unfinished.finish(out, &[]).map_err(|error| error.to_string())

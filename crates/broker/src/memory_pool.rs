@@ -1,8 +1,8 @@
-//! Bytes that frames on their way in may hold, over all connections.
+//! Bytes that may be held over all connections: one pool for frames on their way in, one for answers on their way out.
 //!
-//! A frame takes its share before its buffer is allocated and gives it back when it is answered or its connection ends.
-//! At the bound connections wait, unread: back-pressure, never an error. A frame alone may always pass, so that nothing
-//! waits for ever.
+//! A frame takes its share before its buffer is allocated and gives it back when it is answered or its connection ends; an
+//! answer takes it for what it keeps of the tails' entries, until it is sent. At the bound connections wait, unread:
+//! back-pressure, never an error. One alone may always pass, so that nothing waits for ever.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,6 +14,8 @@ pub(crate) struct MemoryPool {
     taken: Cell<usize>,
     bytes_max: usize,
     given_back: Notify,
+    /// Who waits for a share.
+    waiting: Cell<usize>,
 }
 
 /// A share of the pool; given back when dropped.
@@ -24,7 +26,7 @@ pub(crate) struct Share {
 
 impl MemoryPool {
     pub(crate) fn new(bytes_max: usize) -> Rc<Self> {
-        Rc::new(Self { taken: Cell::new(0), bytes_max, given_back: Notify::new() })
+        Rc::new(Self { taken: Cell::new(0), bytes_max, given_back: Notify::new(), waiting: Cell::new(0) })
     }
 
     /// Takes `bytes`, if they are there or nobody has any.
@@ -33,13 +35,54 @@ impl MemoryPool {
         if taken > 0 && taken.saturating_add(bytes) > self.bytes_max {
             return None;
         }
-        self.taken.set(taken + bytes);
-        Some(Share { pool: self.clone(), bytes })
+        Some(self.take_anyway(bytes))
     }
 
-    /// Resolves when something was given back after this call.
-    pub(crate) fn given_back(&self) -> impl Future<Output = ()> + '_ {
-        self.given_back.notified()
+    /// Takes `bytes`, also beyond the bound: for what is held already, so that others wait for it.
+    pub(crate) fn take_anyway(self: &Rc<Self>, bytes: usize) -> Share {
+        self.taken.set(self.taken.get() + bytes);
+        Share { pool: self.clone(), bytes }
+    }
+
+    /// Takes `bytes` as soon as they are there.
+    pub(crate) async fn wait_for(self: &Rc<Self>, bytes: usize) -> Share {
+        loop {
+            // First the registration, then the question.
+            let given_back = self.given_back.notified();
+            if let Some(share) = self.take(bytes) {
+                return share;
+            }
+            let _waiting = Waiting::new(&self.waiting);
+            given_back.await;
+        }
+    }
+
+    /// True when someone waits for a share.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.waiting.get() > 0
+    }
+}
+
+/// Counts one who waits, also when the wait is given up.
+struct Waiting<'c>(&'c Cell<usize>);
+
+impl<'c> Waiting<'c> {
+    fn new(count: &'c Cell<usize>) -> Self {
+        count.set(count.get() + 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Share {
+    /// How large it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -27,6 +27,8 @@ use crate::topics::{TopicHandle, Topics};
 
 /// How long a broker that stops waits for requests under way.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long a client may take nothing of an answer in memory while others wait for their share of that.
+const STALL_MAX: Duration = Duration::from_secs(10);
 /// How often time-outs are looked at, at the most.
 const SWEEP_MIN: Duration = Duration::from_millis(500);
 
@@ -41,7 +43,7 @@ pub struct BrokerOptions {
     pub connections_max: usize,
     /// Bytes of one request.
     pub frame_bytes_max: usize,
-    /// Bytes of all large requests on their way in.
+    /// Bytes of all large requests on their way in, and as many of all large answers on their way out.
     pub frames_bytes_max: usize,
     /// A frame that began to come must be whole after this time.
     pub frame_time_max: Duration,
@@ -91,7 +93,10 @@ pub enum ServeError {
 /// What all connections of an I/O thread share.
 pub struct Broker {
     pub(crate) options: BrokerOptions,
+    /// For frames on their way in.
     pub(crate) memory: Rc<MemoryPool>,
+    /// For answers on their way out.
+    pub(crate) answers: Rc<MemoryPool>,
     pub(crate) produce_scratch: RefCell<ProduceScratch>,
     pub(crate) fetch_sessions: RefCell<FetchSessions>,
     /// Where everything is kept.
@@ -166,6 +171,11 @@ impl Broker {
                     connection.close("half a request, and no more of it in time");
                 } else if connection.last_active.get().elapsed() > self.options.idle_time_max {
                     connection.close("idle");
+                } else if self.answers.is_awaited()
+                    && connection.stalled_since.get().is_some_and(|since| since.elapsed() > STALL_MAX)
+                {
+                    connection
+                        .close("its answer holds memory that others wait for, and it takes nothing of it");
                 }
             }
         }
@@ -255,6 +265,7 @@ impl Server {
         env::spawn_local(pump.run());
         let broker = Rc::new(Broker {
             memory: MemoryPool::new(options.frames_bytes_max),
+            answers: MemoryPool::new(options.frames_bytes_max),
             produce_scratch: RefCell::default(),
             fetch_sessions: RefCell::default(),
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),

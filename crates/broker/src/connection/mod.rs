@@ -10,8 +10,10 @@
 //! Invariant: a frame's length is checked before anything is allocated for it.
 //! Invariant: nothing of the thread's scratch buffer is needed once `read_some` has returned.
 
+pub(crate) mod answer;
 mod inbox;
 pub(crate) mod replies;
+mod send;
 mod task;
 
 use std::cell::{Cell, RefCell};
@@ -43,6 +45,8 @@ pub(crate) struct Connection {
     /// The task waits until at most so many produce requests are under way.
     slots_awaited: Cell<Option<usize>>,
     closed: Cell<Option<&'static str>>,
+    /// Since when the socket has taken nothing of an answer that holds memory.
+    pub(crate) stalled_since: Cell<Option<Instant>>,
     /// When something came or went last.
     pub(crate) last_active: Cell<Instant>,
     /// When the frame began of which only a part has come.
@@ -59,6 +63,7 @@ impl Connection {
             task: RefCell::default(),
             slots_awaited: Cell::new(None),
             closed: Cell::new(None),
+            stalled_since: Cell::new(None),
             last_active: Cell::new(Instant::now()),
             // The first request has to come as soon as the rest of a half-sent one.
             frame_began: Cell::new(Some(Instant::now())),

@@ -13,8 +13,9 @@ use tokio::io::{AsyncRead, ReadBuf};
 use wire::api::ApiKey;
 use wire::frame::LENGTH_SIZE;
 
+use super::answer::Answer;
 use super::inbox::{Inbox, first_frame, frame_bytes};
-use super::{Connection, SLOTS_MAX};
+use super::{Connection, SLOTS_MAX, send};
 use crate::api::data::produce;
 use crate::dispatch;
 use crate::memory_pool::Share;
@@ -76,7 +77,7 @@ impl Task {
                 },
                 Next::Slots => self.wait_for_slots(SLOTS_MAX / 2).await,
                 Next::Room => self.broker.committer().room().await,
-                Next::Share(bytes) => self.take_share(bytes).await,
+                Next::Share(bytes) => self.share = Some(self.broker.memory.wait_for(bytes).await),
                 Next::Answer(length) => {
                     self.wait_for_slots(0).await;
                     if let Err(why) = self.answer(length).await {
@@ -185,17 +186,6 @@ impl Task {
         self.connection.send_ready();
     }
 
-    async fn take_share(&mut self, bytes: usize) {
-        loop {
-            let given_back = self.broker.memory.given_back();
-            self.share = self.broker.memory.take(bytes);
-            if self.share.is_some() {
-                return;
-            }
-            given_back.await;
-        }
-    }
-
     /// Waits until at most `count` produce requests are under way, or the connection is closed.
     async fn wait_for_slots(&self, count: usize) {
         let connection = &self.connection;
@@ -215,12 +205,16 @@ impl Task {
     async fn answer(&mut self, length: usize) -> Result<(), String> {
         let frame = self.inbox.take_frame(length);
         self.connection.frame_began.set(None);
-        let mut out = Vec::new();
-        dispatch::answer(&self.broker, &self.connection, &frame, &mut out).await?;
+        let mut answer = Answer::default();
+        dispatch::answer(&self.broker, &self.connection, &frame, &mut answer).await?;
         drop(frame);
         self.connection.last_active.set(Instant::now());
-        self.connection
-            .send(|unsent| if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) });
+        match answer.into_own_bytes() {
+            Ok(out) => self.connection.send(|unsent| {
+                if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) }
+            }),
+            Err(answer) => send::send(&self.broker, &self.connection, answer).await?,
+        }
         self.frame_handled();
         Ok(())
     }

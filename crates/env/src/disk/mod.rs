@@ -125,6 +125,15 @@ pub trait DiskFile: Send + Sync {
     /// When the read fails.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> Result<usize, DiskError>;
 
+    /// Reads up to `buffer.len()` bytes from `position` without waiting for a device, for threads that must not. `None` when
+    /// the first of them is in no memory, or the disk can't tell; fewer than asked for also when only so many are.
+    ///
+    /// # Errors
+    /// When the read fails.
+    fn read_at_once(&self, _buffer: &mut [u8], _position: u64) -> Result<Option<usize>, DiskError> {
+        Ok(None)
+    }
+
     /// Writes all of `bytes` at `position`; durable after [`DiskFile::sync`].
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Direct files that their file system or this position refuses (`EINVAL`) go on through the page cache, and durable writes
 //! where `RWF_DSYNC` is not known become a write and an `fdatasync`: slower, never less durable.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -147,6 +147,18 @@ impl DiskFile for RealFile {
             }
         }
         Ok(filled)
+    }
+
+    fn read_at_once(&self, buffer: &mut [u8], position: u64) -> Result<Option<usize>, DiskError> {
+        loop {
+            let into = &mut [IoSliceMut::new(buffer)];
+            match rustix::io::preadv2(&self.fd, into, position, ReadWriteFlags::NOWAIT) {
+                Ok(count) => return Ok(Some(count)),
+                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(self.error(Operation::Read, errno)),
+            }
+        }
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> Result<(), DiskError> {

@@ -44,6 +44,20 @@ fn direct_and_cached_handles_see_the_same_bytes() {
     assert_eq!(cached.read_at(&mut seen, 90_000).unwrap(), 0);
 }
 
+/// A thread of sockets takes `None` for "ask a thread that may wait", and the end of the file for damage.
+#[test]
+fn a_read_that_must_not_wait_gives_what_was_just_written() {
+    let scratch = Scratch::new("once");
+    let file = RealDisk.open(&scratch.0.join("a"), Access::CreateNew, Caching::Cached).unwrap();
+    file.write_at(&[7; 10_000], 0).unwrap();
+    let mut seen = vec![0; 20_000];
+    // A file system that can't tell says `None` throughout.
+    if let Some(count) = file.read_at_once(&mut seen, 4000).unwrap() {
+        assert!((1..=6000).contains(&count) && seen[..count].iter().all(|byte| *byte == 7));
+        assert_eq!(file.read_at_once(&mut seen, 10_000).unwrap(), Some(0));
+    }
+}
+
 /// Storage decides by these kinds: no such file at first start, a left-over file where a new one should be.
 #[test]
 fn errors_name_path_and_kind() {

@@ -18,6 +18,10 @@ pub enum LogSlice {
         base_offset: i64,
         /// The epoch of the leader that took it.
         leader_epoch: i32,
+        /// The shard's log index of the entry that `bytes` is a part of, and keeps in memory whole.
+        entry_index: u64,
+        /// Bytes of that entry.
+        entry_bytes: u64,
         /// The batch.
         bytes: Bytes,
     },
@@ -37,6 +41,8 @@ impl LogSlice {
         Self::Memory {
             base_offset: batch.base_offset,
             leader_epoch: batch.leader_epoch,
+            entry_index: batch.index,
+            entry_bytes: batch.pin.bytes(),
             bytes: batch.bytes.clone(),
         }
     }
@@ -62,7 +68,7 @@ impl LogSlice {
     /// When the segment can't be read, or ends before the slice; `out` is then as before.
     pub fn copy_into(&self, out: &mut Vec<u8>) -> Result<(), ReadSliceError> {
         match self {
-            Self::Memory { base_offset, leader_epoch, bytes } => {
+            Self::Memory { base_offset, leader_epoch, bytes, .. } => {
                 copy_batch(*base_offset, *leader_epoch, bytes, out);
                 Ok(())
             }

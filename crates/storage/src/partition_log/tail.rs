@@ -44,6 +44,14 @@ pub struct EntryPin {
     counter: Arc<PinnedBytes>,
 }
 
+impl EntryPin {
+    /// Bytes of the entry's buffer.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
 impl Drop for EntryPin {
     fn drop(&mut self) {
         self.counter.0.fetch_sub(self.bytes, Ordering::Relaxed);

@@ -20,18 +20,22 @@ use std::time::Duration;
 
 use cluster::partitions::Partition;
 use env::Instant;
-use storage::partition_log::LogOffsets;
+use storage::partition_log::{LogOffsets, LogSlice};
 use tokio::sync::Notify;
+use wire::api::ApiKey;
 use wire::error::ErrorCode;
+use wire::frame::RequestFrame;
 use wire::message::fetch::{
     EpochEndOffset, FetchRequest, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint,
     PartitionData,
 };
-use wire::primitive::{Array, Records, Uuid};
+use wire::primitive::{Array, Message, Records, Uuid};
 
-use super::fetch_read::{self, Ask, Look, Read};
+use super::fetch_read::{self, Ask, Look};
 use super::fetch_session::{NO_SESSION, PartitionKey, Seen, TopicKey, Wanted};
+use crate::connection::answer::Answer;
 use crate::dispatch::Caller;
+use crate::memory_pool::Share;
 use crate::server::Broker;
 
 /// The first version that says where the leader is when it is not who the client thought.
@@ -39,6 +43,8 @@ const LEADER_ENDPOINTS_SINCE: i16 = 16;
 /// The first version in which the replica id lies in the replica state.
 const REPLICA_STATE_SINCE: i16 = 15;
 const READ_COMMITTED: i8 = 1;
+/// Memory of an answer that takes no share of what all answers may hold.
+const UNCOUNTED_BYTES: usize = 16 << 10;
 
 /// What is fetched of one partition.
 enum Target {
@@ -48,49 +54,79 @@ enum Target {
     Led(usize),
 }
 
+/// An answer, and the record batches that are sent between its bytes.
+#[derive(Default)]
+struct Fetched {
+    response: FetchResponse<'static>,
+    /// Of each partition that has some, in the order of the answer.
+    batches: Vec<Vec<LogSlice>>,
+    share: Option<Share>,
+}
+
 /// Fetches records.
-pub(crate) async fn handle<'a>(
+///
+/// # Errors
+/// Why the connection is closed.
+pub(crate) async fn answer(
     broker: &Rc<Broker>,
     caller: &Caller<'_>,
-    request: FetchRequest<'a>,
-) -> FetchResponse<'a> {
+    mut request: RequestFrame<'_>,
+) -> Result<Answer, String> {
+    let (version, correlation_id) = (request.version, request.correlation_id);
+    let fetch =
+        FetchRequest::decode(&mut request.body, version).map_err(|error| format!("Fetch: {error}"))?;
+    let Fetched { response, batches, share } = handle(broker, caller, fetch).await;
+    Answer::with_batches(ApiKey::Fetch, version, correlation_id, &response, batches, share)
+        .map_err(|error| error.to_string())
+}
+
+async fn handle(broker: &Rc<Broker>, caller: &Caller<'_>, request: FetchRequest<'_>) -> Fetched {
     let opened = broker.fetch_sessions.borrow_mut().open(&request, caller.version, Instant::now());
     let (context, wanted) = match opened {
         Ok(opened) => opened,
-        Err(error) => return refuse(error),
+        Err(error) => return Fetched { response: refuse(error), ..Fetched::default() },
     };
     if !matches!(request.isolation_level, 0 | READ_COMMITTED) {
-        return refuse_partitions(&wanted, ErrorCode::UNKNOWN_SERVER_ERROR);
+        let response = refuse_partitions(&wanted, ErrorCode::UNKNOWN_SERVER_ERROR);
+        return Fetched { response, ..Fetched::default() };
     }
     let (targets, led) = find(broker, &wanted);
-    let mut reads = read(broker, caller, &request, &led).await.into_iter().map(Some).collect::<Vec<_>>();
+    let (looks, share) = read(broker, caller, &request, &led).await;
+    let mut looks = looks.into_iter().map(Some).collect::<Vec<_>>();
     let answers: Vec<_> = targets
         .iter()
         .zip(&wanted)
         .map(|(target, wanted)| {
             let partition = wanted.key.partition;
             match target {
-                Target::Missing(error) => missing(partition, *error),
+                Target::Missing(error) => (missing(partition, *error), Vec::new()),
                 Target::Led(place) => {
-                    let read = reads[*place].take().expect("each partition that is led is read once");
-                    describe(broker, caller.version, &request, partition, read, &led[*place])
+                    let look = looks[*place].take().expect("each partition that is led is looked at once");
+                    describe(broker, caller.version, &request, partition, look, &led[*place])
                 }
             }
         })
         .collect();
-    let seen: Vec<_> = answers.iter().map(seen).collect();
+    let seen: Vec<_> = answers.iter().map(|(answer, _)| seen(answer)).collect();
     let (session_id, belongs) =
         broker.fetch_sessions.borrow_mut().settle(context, &wanted, &seen, Instant::now());
     let node_endpoints = endpoints(broker, caller, &request, &answers);
     let is_missing = targets.iter().map(|target| matches!(target, Target::Missing(_)));
     let all = wanted.into_iter().zip(answers).zip(belongs).zip(is_missing);
-    let (mut found, mut not_found) = (Vec::new(), Vec::new());
-    for (((wanted, answer), _), is_missing) in all.filter(|((_, belongs), _)| *belongs) {
+    let (mut found, mut not_found, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+    for (((wanted, (answer, slices)), _), is_missing) in all.filter(|((_, belongs), _)| *belongs) {
         // As in Kafka, what is not there comes last.
-        if is_missing { not_found.push((wanted.key, answer)) } else { found.push((wanted.key, answer)) }
+        if is_missing {
+            not_found.push((wanted.key, answer))
+        } else {
+            found.push((wanted.key, answer))
+        }
+        batches.extend((!slices.is_empty()).then_some(slices));
     }
     found.append(&mut not_found);
-    FetchResponse { session_id, responses: by_topic(found), node_endpoints, ..FetchResponse::default() }
+    let response =
+        FetchResponse { session_id, responses: by_topic(found), node_endpoints, ..FetchResponse::default() };
+    Fetched { response, batches, share }
 }
 
 /// An answer that says nothing of partitions.
@@ -137,9 +173,15 @@ fn find(broker: &Broker, wanted: &[Wanted]) -> (Vec<Target>, Vec<Led>) {
 }
 
 /// Reads the partitions, and waits until there is enough of them or the time is over.
-async fn read(broker: &Broker, caller: &Caller<'_>, request: &FetchRequest<'_>, led: &[Led]) -> Vec<Read> {
+async fn read(
+    broker: &Broker,
+    caller: &Caller<'_>,
+    request: &FetchRequest<'_>,
+    led: &[Led],
+) -> (Vec<Look>, Option<Share>) {
     if replica_id(caller, request) >= 0 {
-        return led.iter().map(|_| Read::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)).collect();
+        let refused = led.iter().map(|_| Look::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)).collect();
+        return (refused, None);
     }
     let asks: Arc<[Ask]> = led.iter().map(|led| led.ask.clone()).collect();
     let response_bytes_max = i32::try_from(broker.options.fetch_response_bytes_max).unwrap_or(i32::MAX);
@@ -167,7 +209,21 @@ async fn read(broker: &Broker, caller: &Caller<'_>, request: &FetchRequest<'_>, 
             }
         }
     }
-    fetch_read::copy(looks).await
+    // What waits for its share must hold nothing meanwhile, so that it is looked for again afterwards.
+    let mut share: Option<Share> = None;
+    loop {
+        let memory = fetch_read::memory_of(&looks);
+        if memory <= share.as_ref().map_or(UNCOUNTED_BYTES, Share::bytes) {
+            return (looks, share);
+        }
+        drop(share.take());
+        share = broker.answers.take(memory);
+        if share.is_none() {
+            looks.clear();
+            share = Some(broker.answers.wait_for(memory).await);
+            looks = fetch_read::look(&asks, bytes_max).await;
+        }
+    }
 }
 
 fn replica_id(caller: &Caller<'_>, request: &FetchRequest<'_>) -> i32 {
@@ -204,9 +260,9 @@ fn describe(
     version: i16,
     request: &FetchRequest<'_>,
     partition_index: i32,
-    read: Read,
+    look: Look,
     led: &Led,
-) -> PartitionData<'static> {
+) -> (PartitionData<'static>, Vec<LogSlice>) {
     let offsets_of = |offsets: LogOffsets| PartitionData {
         partition_index,
         high_watermark: offsets.high_watermark,
@@ -216,13 +272,13 @@ fn describe(
         records: Records::Slice(&[]),
         ..PartitionData::default()
     };
-    match read {
-        Read::Records { records, offsets } if records.is_empty() => offsets_of(offsets),
-        Read::Records { records, offsets } => {
-            PartitionData { records: Records::Parts(vec![records]), ..offsets_of(offsets) }
+    let without_records = match look {
+        Look::Batches { slices, offsets, .. } if slices.is_empty() => offsets_of(offsets),
+        Look::Batches { slices, bytes, offsets } => {
+            return (PartitionData { records: Records::Spliced(bytes), ..offsets_of(offsets) }, slices);
         }
-        Read::Diverging { end, offsets } => PartitionData { diverging_epoch: end, ..offsets_of(offsets) },
-        Read::Refused(error) => PartitionData {
+        Look::Diverging { end, offsets } => PartitionData { diverging_epoch: end, ..offsets_of(offsets) },
+        Look::Refused(error) => PartitionData {
             aborted_transactions: None,
             current_leader: match version {
                 LEADER_ENDPOINTS_SINCE.. if names_leader(error.code()) => {
@@ -232,7 +288,8 @@ fn describe(
             },
             ..missing(partition_index, error)
         },
-    }
+    };
+    (without_records, Vec::new())
 }
 
 fn missing(partition_index: i32, error: ErrorCode) -> PartitionData<'static> {
@@ -255,10 +312,10 @@ fn endpoints(
     broker: &Broker,
     caller: &Caller<'_>,
     request: &FetchRequest<'_>,
-    answers: &[PartitionData<'_>],
+    answers: &[(PartitionData<'_>, Vec<LogSlice>)],
 ) -> Array<'static, NodeEndpoint<'static>> {
     let is_consumer = replica_id(caller, request) < 0;
-    let is_named = || answers.iter().any(|answer| names_leader(answer.error_code));
+    let is_named = || answers.iter().any(|(answer, _)| names_leader(answer.error_code));
     if caller.version < LEADER_ENDPOINTS_SINCE || !is_consumer || !is_named() {
         return Array::new();
     }

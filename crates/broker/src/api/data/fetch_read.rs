@@ -1,22 +1,23 @@
 //! Reading what a fetch wants of its partitions, in order and within its bounds.
 //!
-//! Two steps: *look* finds whole batches as slices and copies nothing, so that a fetch can look often while it waits; *copy*
-//! makes bytes of them, once. What lies in memory is done where it is asked for; as soon as one partition's bytes are in a
-//! file, the whole step is done beside the I/O thread, which must never wait for a disk.
+//! A *look* finds whole batches as slices and copies nothing, so that a fetch can look often while it waits. What lies in
+//! memory is found where it is asked for; as soon as one partition's bytes are in a file, the look is taken beside the I/O
+//! thread, which must never wait for a disk.
 //!
 //! Bounds (KIP-74): the first batch of the answer always fits, whatever its size, so that a consumer never stalls; after it
 //! a partition adds whole batches as far as its own limit and what is left of the answer's allow.
 
-use std::ops::Range;
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use storage::partition_log::{LogOffsets, LogReader, LogSlice, ReadSliceError};
+use rustc_hash::FxBuildHasher;
+use storage::partition_log::{LogOffsets, LogReader, LogSlice};
 use wire::error::ErrorCode;
 use wire::message::fetch::EpochEndOffset;
 
 use super::fetch_session::Asked;
 use super::leader_epoch::{self, NO_EPOCH};
+use crate::connection::answer::COPIED_BYTES_MAX;
 use crate::error_map;
 
 /// A partition to be read.
@@ -53,20 +54,6 @@ impl Look {
     pub(super) fn is_urgent(&self) -> bool {
         !matches!(self, Self::Batches { .. })
     }
-}
-
-/// A partition's part of the answer.
-pub(super) enum Read {
-    /// Record batches, maybe none.
-    Records {
-        records: Bytes,
-        offsets: LogOffsets,
-    },
-    Diverging {
-        end: EpochEndOffset,
-        offsets: LogOffsets,
-    },
-    Refused(ErrorCode),
 }
 
 /// Looks at all partitions in order; `bytes_max` bounds what is found together, negative is an error as in Kafka.
@@ -126,40 +113,20 @@ fn look_for_divergence(ask: &Ask) -> Result<Option<Look>, ErrorCode> {
     Ok(is_diverging.then_some(Look::Diverging { end: EpochEndOffset { epoch, end_offset }, offsets }))
 }
 
-/// Copies what was found into the memory of one answer.
-pub(super) async fn copy(looks: Vec<Look>) -> Vec<Read> {
-    let is_in_file = |look: &Look| match look {
-        Look::Batches { slices, .. } => slices.iter().any(|slice| matches!(slice, LogSlice::File { .. })),
-        _ => false,
-    };
-    if looks.iter().any(is_in_file) {
-        return env::task::spawn_blocking(move || copy_all(looks)).await;
-    }
-    copy_all(looks)
-}
-
-fn copy_all(looks: Vec<Look>) -> Vec<Read> {
-    let mut memory = Vec::with_capacity(looks.iter().map(Look::bytes).sum());
-    let copies: Vec<_> = looks.iter().map(|look| copy_slices(look, &mut memory)).collect();
-    let memory = Bytes::from(memory);
-    let read = |(look, copied): (Look, Result<Range<usize>, ReadSliceError>)| match (look, copied) {
-        (Look::Refused(error), _) => Read::Refused(error),
-        (Look::Diverging { end, offsets }, _) => Read::Diverging { end, offsets },
-        (Look::Batches { offsets, .. }, Ok(range)) => Read::Records { records: memory.slice(range), offsets },
-        (Look::Batches { .. }, Err(error)) => {
-            tracing::error!(%error, "a segment could not be read");
-            Read::Refused(ErrorCode::KAFKA_STORAGE_ERROR)
-        }
-    };
-    looks.into_iter().zip(copies).map(read).collect()
-}
-
-fn copy_slices(look: &Look, memory: &mut Vec<u8>) -> Result<Range<usize>, ReadSliceError> {
-    let start = memory.len();
-    if let Look::Batches { slices, .. } = look {
-        for slice in slices {
-            slice.copy_into(memory)?;
+/// Bytes of memory that an answer keeps until it is sent: its small batches, and the entries that its large ones are a part of.
+pub(super) fn memory_of(looks: &[Look]) -> usize {
+    let (mut bytes, mut entries) = (0, HashSet::with_hasher(FxBuildHasher));
+    let slices = looks.iter().filter_map(|look| match look {
+        Look::Batches { slices, .. } => Some(slices),
+        _ => None,
+    });
+    for slice in slices.flatten() {
+        let LogSlice::Memory { entry_index, entry_bytes, bytes: batch, .. } = slice else { continue };
+        if batch.len() <= COPIED_BYTES_MAX {
+            bytes += batch.len();
+        } else if entries.insert(*entry_index) {
+            bytes = bytes.saturating_add(usize::try_from(*entry_bytes).unwrap_or(usize::MAX));
         }
     }
-    Ok(start..memory.len())
+    bytes
 }
