@@ -8,6 +8,7 @@
 //! | [`partitions`] | the partitions that this node leads, for readers |
 //! | [`log_config`] | what topics' configs say of their logs |
 //! | `retention` | which records a log forgets by age and size |
+//! | [`watch`] | waiting for partitions to move |
 //! | `storekeeper`, `replay` | which tails go to segments when, what the WAL may forget, and what a restart would replay |
 //! | `producer_expiry` | which producers are forgotten |
 //! | [`node`] | opens it all, and creates and deletes topics |
@@ -24,3 +25,4 @@ mod replay_test;
 mod retention;
 pub mod shard;
 mod storekeeper;
+pub mod watch;

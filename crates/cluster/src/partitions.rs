@@ -7,7 +7,8 @@ use std::rc::Rc;
 use rustc_hash::FxBuildHasher;
 use storage::id::PartitionId;
 use storage::partition_log::LogReader;
-use tokio::sync::Notify;
+
+use crate::watch::{Moves, Watch, Watchers};
 
 /// A partition that this node leads.
 pub struct Partition {
@@ -15,25 +16,19 @@ pub struct Partition {
     pub reader: LogReader,
     /// What a shard's term is added to for this partition's leader epoch.
     pub epoch_base: i32,
-    /// Fetches that wait for its high watermark to move.
-    waiting: RefCell<Vec<Rc<Notify>>>,
+    watchers: Rc<Watchers>,
 }
 
 impl Partition {
-    /// Has `waiter` woken when the high watermark moves next, once, and when the partition is deleted.
-    pub fn wake_when_moved(&self, waiter: &Rc<Notify>) {
-        let mut waiting = self.waiting.borrow_mut();
-        // Who stopped waiting left its registration behind; sweeping before growing keeps that bounded.
-        if waiting.len() == waiting.capacity() {
-            waiting.retain(|waiter| Rc::strong_count(waiter) > 1);
-        }
-        waiting.push(waiter.clone());
+    /// Watches until the high watermark or the log start moves, or the partition is deleted: `moves` then has `number`.
+    #[must_use = "a watch that is dropped is none"]
+    pub fn watch(&self, moves: &Rc<Moves>, number: u64) -> Watch {
+        self.watchers.add(moves, number)
     }
 
-    /// The high watermark has moved.
+    /// The high watermark or the log start has moved.
     pub(crate) fn moved(&self) {
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.drain(..).for_each(|waiter| waiter.notify_one());
+        self.watchers.end();
     }
 }
 
@@ -58,13 +53,13 @@ impl Partitions {
 
     pub(crate) fn insert(&self, reader: LogReader, epoch_base: i32) {
         let id = reader.partition();
-        let partition = Rc::new(Partition { reader, epoch_base, waiting: RefCell::default() });
+        let partition = Rc::new(Partition { reader, epoch_base, watchers: Rc::default() });
         self.by_id.borrow_mut().entry(id).or_insert(partition);
     }
 
     pub(crate) fn remove(&self, id: &PartitionId) {
         if let Some(partition) = self.by_id.borrow_mut().remove(id) {
-            partition.moved();
+            partition.watchers.close();
         }
     }
 }

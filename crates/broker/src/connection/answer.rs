@@ -88,6 +88,10 @@ impl Answer {
     }
 
     fn add_own(&mut self, bytes: &[u8]) {
+        // No piece is empty: one could not be sent.
+        if bytes.is_empty() {
+            return;
+        }
         let start = self.own.len();
         self.own.extend_from_slice(bytes);
         match self.pieces.back_mut() {

@@ -49,6 +49,15 @@ fn whatever_a_socket_takes_at_a_time_the_bytes_come_in_order() {
 }
 
 #[test]
+fn an_answer_that_ends_with_a_batch_ends() {
+    // Where records are a version's last field nothing comes behind them: a piece of no bytes would wait for ever.
+    let (mut answer, whole) = answer(&[b"head"], vec![batch(0, 1, 2 * COPIED_BYTES_MAX)]);
+    answer.add_own(b"");
+    answer.advance(whole.len());
+    assert!(answer.is_sent());
+}
+
+#[test]
 fn large_batches_are_shared_and_small_ones_are_not() {
     let large = batch(0, 1, COPIED_BYTES_MAX + 1);
     let LogSlice::Memory { bytes, .. } = &large else { unreachable!() };

@@ -15,13 +15,9 @@
 //! - Followers of Kafka's are no replicas here: NOT_LEADER_OR_FOLLOWER, as Kafka tells one that it does not know.
 
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
-use cluster::partitions::Partition;
 use env::Instant;
 use storage::partition_log::{LogOffsets, LogSlice};
-use tokio::sync::Notify;
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
 use wire::frame::RequestFrame;
@@ -31,8 +27,9 @@ use wire::message::fetch::{
 };
 use wire::primitive::{Array, Message, Records, Uuid};
 
-use super::fetch_read::{self, Ask, Look};
+use super::fetch_read::Look;
 use super::fetch_session::{NO_SESSION, PartitionKey, Seen, TopicKey, Wanted};
+use super::fetch_visit::{Led, Target, Visit};
 use crate::connection::answer::Answer;
 use crate::dispatch::Caller;
 use crate::memory_pool::Share;
@@ -43,16 +40,6 @@ const LEADER_ENDPOINTS_SINCE: i16 = 16;
 /// The first version in which the replica id lies in the replica state.
 const REPLICA_STATE_SINCE: i16 = 15;
 const READ_COMMITTED: i8 = 1;
-/// Memory of an answer that takes no share of what all answers may hold.
-const UNCOUNTED_BYTES: usize = 16 << 10;
-
-/// What is fetched of one partition.
-enum Target {
-    /// Not of this broker; it keeps no fetch from waiting for the others.
-    Missing(ErrorCode),
-    /// The number in the list of what is read.
-    Led(usize),
-}
 
 /// An answer, and the record batches that are sent between its bytes.
 #[derive(Default)]
@@ -90,27 +77,31 @@ async fn handle(broker: &Rc<Broker>, caller: &Caller<'_>, request: FetchRequest<
         let response = refuse_partitions(&wanted, ErrorCode::UNKNOWN_SERVER_ERROR);
         return Fetched { response, ..Fetched::default() };
     }
-    let (targets, led) = find(broker, &wanted);
-    let (looks, share) = read(broker, caller, &request, &led).await;
+    let is_follower = replica_id(caller, &request) >= 0;
+    let mut visit = Visit::new(broker, context, wanted);
+    let (looks, share) = if is_follower { visit.refuse() } else { visit.read(&request).await };
     let mut looks = looks.into_iter().map(Some).collect::<Vec<_>>();
-    let answers: Vec<_> = targets
-        .iter()
-        .zip(&wanted)
-        .map(|(target, wanted)| {
-            let partition = wanted.key.partition;
-            match target {
-                Target::Missing(error) => (missing(partition, *error), Vec::new()),
-                Target::Led(place) => {
-                    let look = looks[*place].take().expect("each partition that is led is looked at once");
-                    describe(broker, caller.version, &request, partition, look, &led[*place])
-                }
+    let answer_of = |(target, wanted): (&Target, &Wanted)| {
+        let partition = wanted.key.partition;
+        match target {
+            Target::Missing(error) => (missing(partition, *error), Vec::new()),
+            Target::Led(place) => {
+                let look = looks[*place].take().expect("each partition that is led is looked at once");
+                describe(broker, caller.version, &request, partition, look, &visit.led[*place])
             }
-        })
-        .collect();
+        }
+    };
+    let answers: Vec<_> = visit.targets.iter().zip(&visit.wanted).map(answer_of).collect();
     let seen: Vec<_> = answers.iter().map(|(answer, _)| seen(answer)).collect();
-    let (session_id, belongs) =
-        broker.fetch_sessions.borrow_mut().settle(context, &wanted, &seen, Instant::now());
-    let node_endpoints = endpoints(broker, caller, &request, &answers);
+    let (session_id, belongs) = broker.fetch_sessions.borrow_mut().settle(
+        context,
+        &visit.wanted,
+        &seen,
+        Instant::now(),
+        |at, moves, number| visit.watch(at, &seen[at], moves, number),
+    );
+    let node_endpoints = endpoints(broker, caller, is_follower, &answers);
+    let Visit { wanted, targets, .. } = visit;
     let is_missing = targets.iter().map(|target| matches!(target, Target::Missing(_)));
     let all = wanted.into_iter().zip(answers).zip(belongs).zip(is_missing);
     let (mut found, mut not_found, mut batches) = (Vec::new(), Vec::new(), Vec::new());
@@ -139,120 +130,8 @@ fn refuse_partitions(wanted: &[Wanted], error: ErrorCode) -> FetchResponse<'stat
     FetchResponse { responses: by_topic(wanted.iter().map(refused).collect()), ..refuse(error) }
 }
 
-/// A partition that this node leads, and its epoch.
-struct Led {
-    partition: Rc<Partition>,
-    leader_epoch: i32,
-    ask: Ask,
-}
-
-/// Finds the partitions. A topic's partitions mostly stand together, so it is looked for once for all of them.
-fn find(broker: &Broker, wanted: &[Wanted]) -> (Vec<Target>, Vec<Led>) {
-    let (mut targets, mut led) = (Vec::with_capacity(wanted.len()), Vec::with_capacity(wanted.len()));
-    for of_topic in wanted.chunk_by(|a, b| a.key.topic == b.key.topic) {
-        let (topic, unknown) = match &of_topic[0].key.topic {
-            TopicKey::Name(name) => (broker.topic(name), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-            TopicKey::Id(id) => (broker.topic_by_id(*id), ErrorCode::UNKNOWN_TOPIC_ID),
-        };
-        for wanted in of_topic {
-            let Some(topic) = &topic else {
-                targets.push(Target::Missing(unknown));
-                continue;
-            };
-            let Some(partition) = topic.partition(wanted.key.partition, broker.node().partitions()) else {
-                targets.push(Target::Missing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
-                continue;
-            };
-            let log = partition.reader.clone();
-            let leader_epoch = broker.node().leader_epoch(log.shard(), partition.epoch_base);
-            targets.push(Target::Led(led.len()));
-            led.push(Led { partition, leader_epoch, ask: Ask { log, asked: wanted.asked, leader_epoch } });
-        }
-    }
-    (targets, led)
-}
-
-/// Reads the partitions, and waits until there is enough of them or the time is over.
-async fn read(
-    broker: &Broker,
-    caller: &Caller<'_>,
-    request: &FetchRequest<'_>,
-    led: &[Led],
-) -> (Vec<Look>, Option<Share>) {
-    if replica_id(caller, request) >= 0 {
-        let refused = led.iter().map(|_| Look::Refused(ErrorCode::NOT_LEADER_OR_FOLLOWER)).collect();
-        return (refused, None);
-    }
-    let asks: Arc<[Ask]> = led.iter().map(|led| led.ask.clone()).collect();
-    let response_bytes_max = i32::try_from(broker.options.fetch_response_bytes_max).unwrap_or(i32::MAX);
-    let bytes_max = request.max_bytes.min(response_bytes_max);
-    let bytes_min = usize::try_from(request.min_bytes.min(bytes_max)).unwrap_or(0);
-    let is_enough = |looks: &[Look]| {
-        looks.iter().any(Look::is_urgent) || looks.iter().map(Look::bytes).sum::<usize>() >= bytes_min
-    };
-    // A connection on which nothing happens for so long is closed: nobody waits longer, gone clients included.
-    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
-    let deadline = Instant::now() + wait.min(broker.options.idle_time_max);
-    let mut looks = fetch_read::look(&asks, bytes_max).await;
-    if !led.is_empty() && !is_enough(&looks) {
-        let mut waiting = Waiting::new(led);
-        loop {
-            // First the registration, then the look: what comes in between is seen or wakes.
-            waiting.register();
-            looks = fetch_read::look(&asks, bytes_max).await;
-            let left = deadline.since(Instant::now());
-            if is_enough(&looks)
-                || left.is_zero()
-                || env::timeout(left, waiting.moved.notified()).await.is_none()
-            {
-                break;
-            }
-        }
-    }
-    // What waits for its share must hold nothing meanwhile, so that it is looked for again afterwards.
-    let mut share: Option<Share> = None;
-    loop {
-        let memory = fetch_read::memory_of(&looks);
-        if memory <= share.as_ref().map_or(UNCOUNTED_BYTES, Share::bytes) {
-            return (looks, share);
-        }
-        drop(share.take());
-        share = broker.answers.take(memory);
-        if share.is_none() {
-            looks.clear();
-            share = Some(broker.answers.wait_for(memory).await);
-            looks = fetch_read::look(&asks, bytes_max).await;
-        }
-    }
-}
-
 fn replica_id(caller: &Caller<'_>, request: &FetchRequest<'_>) -> i32 {
     if caller.version >= REPLICA_STATE_SINCE { request.replica_state.replica_id } else { request.replica_id }
-}
-
-/// A fetch that waits for its partitions.
-struct Waiting<'l> {
-    led: &'l [Led],
-    /// The high watermark of each when it was registered; a move ends the registration.
-    registered_at: Vec<Option<i64>>,
-    moved: Rc<Notify>,
-}
-
-impl<'l> Waiting<'l> {
-    fn new(led: &'l [Led]) -> Self {
-        Self { led, registered_at: vec![None; led.len()], moved: Rc::default() }
-    }
-
-    /// Registers with the partitions that moved since, at first with all.
-    fn register(&mut self) {
-        for (led, registered_at) in self.led.iter().zip(&mut self.registered_at) {
-            let high_watermark = led.partition.reader.offsets().high_watermark;
-            if *registered_at != Some(high_watermark) {
-                led.partition.wake_when_moved(&self.moved);
-                *registered_at = Some(high_watermark);
-            }
-        }
-    }
 }
 
 fn describe(
@@ -311,12 +190,11 @@ fn names_leader(error_code: i16) -> bool {
 fn endpoints(
     broker: &Broker,
     caller: &Caller<'_>,
-    request: &FetchRequest<'_>,
+    is_follower: bool,
     answers: &[(PartitionData<'_>, Vec<LogSlice>)],
 ) -> Array<'static, NodeEndpoint<'static>> {
-    let is_consumer = replica_id(caller, request) < 0;
     let is_named = || answers.iter().any(|(answer, _)| names_leader(answer.error_code));
-    if caller.version < LEADER_ENDPOINTS_SINCE || !is_consumer || !is_named() {
+    if caller.version < LEADER_ENDPOINTS_SINCE || is_follower || !is_named() {
         return Array::new();
     }
     let (host, port) = caller.connection.advertised.clone();

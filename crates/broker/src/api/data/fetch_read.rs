@@ -87,6 +87,9 @@ fn look_at(ask: &Ask, budget: &mut Budget) -> Result<Look, ErrorCode> {
     }
     let bytes_max = asked.bytes_max.min(budget.left);
     let bytes_max = usize::try_from(bytes_max).map_err(|_| ErrorCode::UNKNOWN_SERVER_ERROR)?;
+    if bytes_max == 0 && budget.has_any {
+        return look_at_end(ask);
+    }
     let mut read = ask.log.read(asked.fetch_offset, bytes_max).map_err(|error| {
         tracing::debug!(%error, partition = ?ask.log.partition(), "fetch");
         error_map::read(&error)
@@ -99,6 +102,15 @@ fn look_at(ask: &Ask, budget: &mut Budget) -> Result<Look, ErrorCode> {
     budget.has_any |= read.bytes > 0;
     budget.left -= i32::try_from(read.bytes).unwrap_or(i32::MAX).min(budget.left);
     Ok(Look::Batches { slices: read.slices, bytes: read.bytes, offsets: read.offsets })
+}
+
+/// What there is to say of a partition when the answer is full: thousands may come behind the few that filled it.
+fn look_at_end(ask: &Ask) -> Result<Look, ErrorCode> {
+    let offsets = ask.log.offsets();
+    if (offsets.log_start..=offsets.high_watermark).contains(&ask.asked.fetch_offset) {
+        return Ok(Look::Batches { slices: Vec::new(), bytes: 0, offsets });
+    }
+    Err(ErrorCode::OFFSET_OUT_OF_RANGE)
 }
 
 fn look_for_divergence(ask: &Ask) -> Result<Option<Look>, ErrorCode> {

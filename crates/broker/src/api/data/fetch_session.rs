@@ -7,12 +7,17 @@
 //! fewer partitions. Besides, unlike Kafka, all sessions together hold at most a million partitions. A consumer that gets no
 //! session works without.
 //!
+//! A fetch visits the partitions that are *due*: whatever of them may have to be said. One whose reader is at its end, with
+//! nothing left to say, is watched instead until it moves, so that thousands of silent partitions cost a fetch nothing.
+//!
+//! Invariant: each partition of a session is either due or watched.
 //! Invariant: partitions are visited in turn: one that gave records goes to the end, so that none starves (KIP-227).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
+use cluster::watch::{Moves, Watch};
 use env::Instant;
 use rustc_hash::FxBuildHasher;
 use wire::error::ErrorCode;
@@ -83,6 +88,13 @@ pub(super) struct Seen {
     pub(super) log_start: i64,
 }
 
+impl Seen {
+    /// True when there is no more to say before the partition moves.
+    fn is_quiet(&self, asked: &Asked) -> bool {
+        !self.has_records && !self.is_trouble && asked.fetch_offset == self.high_watermark
+    }
+}
+
 /// How a request stands to sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Context {
@@ -99,9 +111,9 @@ struct Limits {
     idle_max: Duration,
 }
 
-/// See the module's head.
-pub(crate) struct FetchSessions {
-    sessions: HashMap<i32, Session, FxBuildHasher>,
+/// See the module's head. `W` stands for a watch of a partition.
+pub(crate) struct FetchSessions<W = Watch> {
+    sessions: HashMap<i32, Session<W>, FxBuildHasher>,
     by_last_use: BTreeSet<(Instant, i32)>,
     by_size: BTreeSet<(usize, i32)>,
     /// Partitions of all sessions.
@@ -109,7 +121,7 @@ pub(crate) struct FetchSessions {
     limits: Limits,
 }
 
-impl Default for FetchSessions {
+impl<W> Default for FetchSessions<W> {
     fn default() -> Self {
         let limits =
             Limits { sessions_max: 1000, partitions_max: 1_000_000, idle_max: Duration::from_secs(120) };
@@ -141,68 +153,120 @@ impl Cached {
     }
 }
 
-struct Session {
+/// A partition of a session.
+struct Member<W> {
+    key: PartitionKey,
+    /// Its turn.
+    place: u64,
+    cached: Cached,
+    /// `None` while it is due.
+    watch: Option<W>,
+}
+
+struct Session<W> {
     /// What the next request must have.
     epoch: i32,
     uses_topic_ids: bool,
     last_use: Instant,
-    /// Partitions in the order in which they are visited.
-    order: BTreeMap<u64, PartitionKey>,
-    partitions: HashMap<PartitionKey, (u64, Cached), FxBuildHasher>,
-    next_place: u64,
+    /// Partitions by number, which is also their watch's.
+    members: HashMap<u64, Member<W>, FxBuildHasher>,
+    numbers: HashMap<PartitionKey, u64, FxBuildHasher>,
+    /// Numbers of the partitions that are visited, by place.
+    due: BTreeMap<u64, u64>,
+    moves: Rc<Moves>,
+    /// The last number or place that was given out.
+    last: u64,
 }
 
-impl Session {
+impl<W> Session<W> {
     fn new(uses_topic_ids: bool, now: Instant) -> Self {
         Self {
             epoch: next_epoch(EPOCH_INITIAL),
             uses_topic_ids,
             last_use: now,
-            order: BTreeMap::new(),
-            partitions: HashMap::default(),
-            next_place: 0,
+            members: HashMap::default(),
+            numbers: HashMap::default(),
+            due: BTreeMap::new(),
+            moves: Rc::default(),
+            last: 0,
         }
     }
 
-    fn take_place(&mut self) -> u64 {
-        self.next_place += 1;
-        self.next_place
+    fn take_number(&mut self) -> u64 {
+        self.last += 1;
+        self.last
     }
 
-    /// Adds a partition, or changes what is wanted of it.
+    /// Adds a partition, or changes what is wanted of it; it is due then.
     fn want(&mut self, wanted: Wanted) {
-        if let Some((_, cached)) = self.partitions.get_mut(&wanted.key) {
-            cached.asked = wanted.asked;
+        let number = match self.numbers.get(&wanted.key) {
+            Some(number) => *number,
+            None => self.take_number(),
+        };
+        if let Some(member) = self.members.get_mut(&number) {
+            member.cached.asked = wanted.asked;
+            self.make_due(number);
             return;
         }
-        let place = self.take_place();
-        self.order.insert(place, wanted.key.clone());
-        self.partitions.insert(wanted.key, (place, Cached::new(wanted.asked)));
+        let (place, cached) = (self.take_number(), Cached::new(wanted.asked));
+        self.numbers.insert(wanted.key.clone(), number);
+        self.members.insert(number, Member { key: wanted.key, place, cached, watch: None });
+        self.due.insert(place, number);
     }
 
     fn forget(&mut self, key: &PartitionKey) {
-        if let Some((place, _)) = self.partitions.remove(key) {
-            self.order.remove(&place);
+        if let Some(member) = self.numbers.remove(key).and_then(|number| self.members.remove(&number)) {
+            self.due.remove(&member.place);
         }
+    }
+
+    /// Has a partition visited; `None` when it was to be visited anyway, or is not of this session any more.
+    fn make_due(&mut self, number: u64) -> Option<Wanted> {
+        let member = self.members.get_mut(&number)?;
+        member.watch.take()?;
+        self.due.insert(member.place, number);
+        Some(member.wanted())
+    }
+
+    /// Has what moved visited; returns it.
+    fn note_moves(&mut self) -> Vec<Wanted> {
+        self.moves.take().into_iter().filter_map(|number| self.make_due(number)).collect()
     }
 
     fn wanted(&self) -> Vec<Wanted> {
-        let wanted = |key: &PartitionKey| Wanted { key: key.clone(), asked: self.partitions[key].1.asked };
-        self.order.values().map(wanted).collect()
+        self.due.values().map(|number| self.members[number].wanted()).collect()
     }
 
-    /// Notes an answer; whether the partition has to be in it.
-    fn note(&mut self, key: &PartitionKey, seen: &Seen) -> bool {
-        let place = self.take_place();
+    /// Notes an answer; whether the partition has to be in it. `watch` is asked for one where nothing is left to say.
+    fn note(
+        &mut self,
+        wanted: &Wanted,
+        seen: &Seen,
+        watch: impl FnOnce(&Rc<Moves>, u64) -> Option<W>,
+    ) -> bool {
+        let last = self.take_number();
         // One that was forgotten meanwhile was asked for all the same.
-        let Some((old_place, cached)) = self.partitions.get_mut(key) else { return true };
-        let is_news = cached.note(seen);
-        if seen.has_records {
-            self.order.remove(old_place);
-            *old_place = place;
-            self.order.insert(place, key.clone());
+        let Some(number) = self.numbers.get(&wanted.key) else { return true };
+        let Some(member) = self.members.get_mut(number) else { return true };
+        let is_news = member.cached.note(seen);
+        if seen.has_records && self.due.remove(&member.place).is_some() {
+            member.place = last;
+            self.due.insert(last, *number);
+        }
+        // Another request may have changed meanwhile what is wanted.
+        if member.cached.asked == wanted.asked && member.watch.is_none() && seen.is_quiet(&wanted.asked) {
+            member.watch = watch(&self.moves, *number);
+            if member.watch.is_some() {
+                self.due.remove(&member.place);
+            }
         }
         is_news
+    }
+}
+
+impl<W> Member<W> {
+    fn wanted(&self) -> Wanted {
+        Wanted { key: self.key.clone(), asked: self.cached.asked }
     }
 }
 
@@ -210,7 +274,7 @@ fn next_epoch(epoch: i32) -> i32 {
     epoch.checked_add(1).unwrap_or(1)
 }
 
-impl FetchSessions {
+impl<W> FetchSessions<W> {
     fn new(limits: Limits) -> Self {
         Self {
             sessions: HashMap::default(),
@@ -259,14 +323,15 @@ impl FetchSessions {
         }
         // Out and in again: its places by use and size change.
         let Some(mut session) = self.remove(id) else { return Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND) };
+        session.note_moves();
         for wanted in named(request, uses_topic_ids) {
             session.want(wanted);
         }
         forgotten(request, uses_topic_ids).for_each(|key| session.forget(&key));
-        if session.order.is_empty() {
+        if session.members.is_empty() {
             return Ok((Context::Sessionless, Vec::new()));
         }
-        if self.partitions + session.order.len() > self.limits.partitions_max {
+        if self.partitions + session.members.len() > self.limits.partitions_max {
             return Err(ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
         }
         session.epoch = next_epoch(session.epoch);
@@ -276,7 +341,21 @@ impl FetchSessions {
         Ok((Context::Incremental(id), wanted))
     }
 
-    /// Notes what the partitions' answers say, in the order of `wanted`.
+    /// What tells that a partition moved which this request need not visit otherwise; `None` when there is no such one.
+    pub(super) fn moves(&self, context: Context) -> Option<Rc<Moves>> {
+        let Context::Incremental(id) = context else { return None };
+        let session = self.sessions.get(&id)?;
+        (session.due.len() < session.members.len()).then(|| session.moves.clone())
+    }
+
+    /// The partitions that moved since they were last asked for: they are to be visited too.
+    pub(super) fn moved(&mut self, context: Context) -> Vec<Wanted> {
+        let Context::Incremental(id) = context else { return Vec::new() };
+        self.sessions.get_mut(&id).map(Session::note_moves).unwrap_or_default()
+    }
+
+    /// Notes what the partitions' answers say, in the order of `wanted`. `watch` watches one of them, given its place there,
+    /// unless it has moved since it was seen.
     ///
     /// Returns the session id of the answer and which partitions belong into it.
     pub(super) fn settle(
@@ -285,15 +364,19 @@ impl FetchSessions {
         wanted: &[Wanted],
         seen: &[Seen],
         now: Instant,
+        mut watch: impl FnMut(usize, &Rc<Moves>, u64) -> Option<W>,
     ) -> (i32, Vec<bool>) {
         let everything = vec![true; wanted.len()];
         match context {
             Context::Sessionless => (NO_SESSION, everything),
-            Context::Full => (self.begin(wanted, seen, now), everything),
+            Context::Full => (self.begin(wanted, seen, now, watch), everything),
             Context::Incremental(id) => match self.sessions.get_mut(&id) {
                 Some(session) => {
-                    let both = wanted.iter().zip(seen);
-                    (id, both.map(|(wanted, seen)| session.note(&wanted.key, seen)).collect())
+                    let both = wanted.iter().zip(seen).enumerate();
+                    let note = |(at, (wanted, seen)): (usize, (&Wanted, &Seen))| {
+                        session.note(wanted, seen, |moves, number| watch(at, moves, number))
+                    };
+                    (id, both.map(note).collect())
                 }
                 // Its place was taken meanwhile; the client learns it by its next request.
                 None => (id, everything),
@@ -302,7 +385,13 @@ impl FetchSessions {
     }
 
     /// Begins a session if there is room; its id.
-    fn begin(&mut self, wanted: &[Wanted], seen: &[Seen], now: Instant) -> i32 {
+    fn begin(
+        &mut self,
+        wanted: &[Wanted],
+        seen: &[Seen],
+        now: Instant,
+        mut watch: impl FnMut(usize, &Rc<Moves>, u64) -> Option<W>,
+    ) -> i32 {
         if self.partitions + wanted.len() > self.limits.partitions_max || !self.make_room(wanted.len(), now) {
             return NO_SESSION;
         }
@@ -311,8 +400,8 @@ impl FetchSessions {
             matches!(wanted.first(), Some(Wanted { key: PartitionKey { topic: TopicKey::Id(_), .. }, .. }));
         let mut session = Session::new(uses_topic_ids, now);
         wanted.iter().for_each(|wanted| session.want(wanted.clone()));
-        for (wanted, seen) in wanted.iter().zip(seen) {
-            session.note(&wanted.key, seen);
+        for (at, (wanted, seen)) in wanted.iter().zip(seen).enumerate() {
+            session.note(wanted, seen, |moves, number| watch(at, moves, number));
         }
         self.insert(id, session);
         id
@@ -341,18 +430,18 @@ impl FetchSessions {
         }
     }
 
-    fn insert(&mut self, id: i32, session: Session) {
+    fn insert(&mut self, id: i32, session: Session<W>) {
         self.by_last_use.insert((session.last_use, id));
-        self.by_size.insert((session.order.len(), id));
-        self.partitions += session.order.len();
+        self.by_size.insert((session.members.len(), id));
+        self.partitions += session.members.len();
         self.sessions.insert(id, session);
     }
 
-    fn remove(&mut self, id: i32) -> Option<Session> {
+    fn remove(&mut self, id: i32) -> Option<Session<W>> {
         let session = self.sessions.remove(&id)?;
         self.by_last_use.remove(&(session.last_use, id));
-        self.by_size.remove(&(session.order.len(), id));
-        self.partitions -= session.order.len();
+        self.by_size.remove(&(session.members.len(), id));
+        self.partitions -= session.members.len();
         Some(session)
     }
 }

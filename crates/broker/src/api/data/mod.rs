@@ -3,6 +3,7 @@
 pub(crate) mod fetch;
 mod fetch_read;
 pub(crate) mod fetch_session;
+mod fetch_visit;
 mod leader_epoch;
 pub(crate) mod list_offsets;
 pub(crate) mod offset_for_leader_epoch;
