@@ -1,7 +1,11 @@
 """Fetching: waiting for data, limits in bytes, sessions, many partitions and many topics."""
 
+import random
+import socket
+import struct
 import threading
 import time
+from pathlib import Path
 
 import confluent_kafka
 import pytest
@@ -216,6 +220,202 @@ def test_one_client_writes_and_reads_a_hundred_topics(broker, topic_name):
     for name in names:
         for p in range(2):
             assert got[name, p] == [(i, b"%s %d" % (name.encode(), 2 * i + p)) for i in range(5)]
+
+
+# Batches of every kind of length: what a broker copies, what it shares, what spans its buffers.
+TEMPLATES = [raw.batch([bytes([n]) * size] * count) for n, (size, count) in enumerate([(1, 3), (900, 5), (30_000, 1), (9, 40)])]
+COUNTS = [3, 5, 1, 40]
+
+
+class Expected:
+    """What is at each offset when the templates are written in turn."""
+
+    def __init__(self, batches):
+        self.starts, offset = [], 0
+        for i in range(batches):
+            self.starts.append(offset)
+            offset += COUNTS[i % len(COUNTS)]
+        self.number = {start: i for i, start in enumerate(self.starts)}
+        self.end = offset
+
+    def check(self, data, start):
+        """`data` answers a fetch from `start`: whole batches in order, byte for byte but for offset and epoch; where it ends."""
+        at, next_offset = 0, None
+        while at < len(data):
+            base, length = struct.unpack_from(">qi", data, at)
+            i = self.number[base]
+            end = at + 12 + length
+            sent = TEMPLATES[i % len(TEMPLATES)]
+            assert (data[at + 8 : at + 12], data[at + 16 : end]) == (sent[8:12], sent[16:]), f"batch {i} at offset {base}"
+            after = base + COUNTS[i % len(COUNTS)]
+            assert base == next_offset if next_offset is not None else base <= start < after, (start, base)
+            at, next_offset = end, after
+        return start if next_offset is None else next_offset
+
+
+def test_readers_at_every_position_while_tails_move_into_segments(broker, topic_name, long_form):
+    """Could break: a read that begins in a segment and ends in memory, just when the one becomes the other."""
+    topic = create(broker, topic_name())
+    expected = Expected(8000 if long_form else 1600)
+    written, failures = [0], []
+
+    def write():
+        with raw.Connection(broker) as connection:
+            for i, start in enumerate(expected.starts):
+                answer = raw.produce(connection, topic, TEMPLATES[i % len(TEMPLATES)])
+                assert (answer["ErrorCode"], answer["BaseOffset"]) == (0, start)
+                written[0] = start + COUNTS[i % len(COUNTS)]
+                time.sleep(0.001)
+
+    def read(seed):
+        dice = random.Random(seed)
+        with raw.Connection(broker) as connection:
+            while written[0] < expected.end:
+                start = dice.choice([0, dice.randrange(written[0] + 1), max(0, written[0] - dice.randrange(200))])
+                limit = dice.choice([1, 3000, 100_000, 1 << 20, 50 << 20])
+                answer = raw.fetch(connection, topic, start, max_wait_ms=0, partition_bytes=limit)
+                assert answer["ErrorCode"] == 0
+                end = expected.check(answer["Records"], start)
+                assert end > start or start >= written[0] or start == answer["HighWatermark"]
+
+    def follow():
+        with raw.Connection(broker) as connection:
+            offset = 0
+            while offset < expected.end:
+                answer = raw.fetch(connection, topic, offset, max_wait_ms=5000)
+                offset = expected.check(answer["Records"], offset)
+
+    def run(what, *of):
+        try:
+            what(*of)
+        except BaseException as failure:
+            failures.append(failure)
+            written[0] = expected.end
+
+    threads = [threading.Thread(target=run, args=x) for x in [(write,), (follow,), *((read, seed) for seed in range(4))]]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+
+
+def test_a_slow_reader_of_much_gets_it_all_and_keeps_nobody_waiting(broker, topic_name):
+    """Could break: partial writes within any piece of an answer, also after its records have left memory for a segment."""
+    topic = create(broker, topic_name())
+    expected = Expected(1200)
+    with raw.Connection(broker) as writer:
+        for i in range(1200):
+            raw.produce(writer, topic, TEMPLATES[i % len(TEMPLATES)])
+    with raw.Connection(broker) as other, socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(15)
+        slow.connect(("127.0.0.1", broker.port))
+        reader = raw.Connection.__new__(raw.Connection)
+        reader.socket = slow
+        asked = reader.send("Fetch", 12, **whole_fetch(topic))
+        data = b""
+        while len(data) < 4 or len(data) < 4 + struct.unpack_from(">i", data)[0]:
+            part = slow.recv(len(data) % 3000 + 1 if len(data) < 60_000 else 1 << 20)
+            assert part, "the broker closed it"
+            data += part
+            if len(data) < 60_000:
+                begin = time.monotonic()
+                raw.fetch(other, topic, 0, max_wait_ms=0, max_bytes=1)
+                assert time.monotonic() - begin < 2
+                time.sleep(0.05 if len(data) < 10_000 else 0)
+        got, answer = raw.API["Fetch"].decode(12, data[4:])
+        assert got == asked
+        records = answer["Responses"][0]["Partitions"][0]["Records"]
+        assert len(records) > 9_000_000 and expected.check(records, 0) == expected.end
+
+
+def whole_fetch(topic):
+    partition = {
+        "Partition": 0,
+        "FetchOffset": 0,
+        "PartitionMaxBytes": 50 << 20,
+        "CurrentLeaderEpoch": -1,
+        "LastFetchedEpoch": -1,
+        "LogStartOffset": -1,
+    }
+    limits = {"ReplicaId": -1, "MaxWaitMs": 0, "MinBytes": 1, "MaxBytes": 50 << 20, "SessionEpoch": -1}
+    return {**limits, "Topics": [{"Topic": topic, "Partitions": [partition]}]}
+
+
+def test_a_session_over_thousands_of_silent_partitions_tells_what_moves(broker, topic_name):
+    """Could break: a partition that nobody visits any more because it was silent, or one that was forgotten and comes back."""
+    count = 2000
+    topic = create(broker, topic_name(), partitions=count)
+    with raw.Connection(broker) as connection, raw.Connection(broker) as writer:
+        session = Session(connection)
+        assert len(session.fetch([(topic, p, 0) for p in range(count)])) == count
+        offsets = [0] * count
+        for round_ in range(40):
+            assert session.fetch() == {}
+            moved = sorted({(round_ * 37 + k * 611) % count for k in range(3)})
+            late = threading.Timer(0.05, lambda moved=moved: [raw.produce(writer, topic, BATCH, partition=p) for p in moved])
+            late.start()
+            seen, named = set(), []
+            while seen < set(moved):
+                got = session.fetch(named, max_wait_ms=5000)
+                assert got, f"{set(moved) - seen} of round {round_} never came"
+                named = []
+                for (_, p), answer in got.items():
+                    assert [b["base_offset"] for b in raw.batches(answer["Records"])] == [offsets[p]]
+                    offsets[p] += 1
+                    named.append((topic, p, offsets[p]))
+                    seen.add(p)
+            late.join()
+            assert session.fetch(named) == {}
+        # One that is forgotten says nothing more, until it is named again.
+        assert session.fetch(forget=[(topic, 7)]) == {}
+        raw.produce(writer, topic, BATCH, partition=7)
+        assert session.fetch() == {}
+        assert list(session.fetch([(topic, 7, offsets[7])])) == [(topic, 7)]
+
+
+BATCH = raw.batch([b"x"])
+
+
+def test_a_client_that_goes_while_its_fetch_waits_is_noticed(broker, topic_name):
+    """Could break: nobody reads a connection while it waits; hundreds of gone clients would be kept for their whole wait."""
+    topic = create(broker, topic_name())
+    if broker.kind != "takhin":
+        pytest.skip("Kafka keeps them until the wait ends")
+    before = sockets(broker)
+    connections = [raw.Connection(broker) for _ in range(50)]
+    for connection in connections:
+        connection.send("Fetch", 12, **{**whole_fetch(topic), "MaxWaitMs": 60_000})
+    deadline = time.monotonic() + 10
+    while sockets(broker) < before + 50:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    for connection in connections:
+        connection.socket.close()
+    while sockets(broker) > before:
+        assert time.monotonic() < deadline, "gone clients are still held"
+        time.sleep(0.01)
+    # What was sent behind a fetch that waits is answered behind it.
+    with raw.Connection(broker) as connection, raw.Connection(broker) as writer:
+        first = connection.send("Fetch", 12, **{**whole_fetch(topic), "MaxWaitMs": 10_000})
+        second = connection.send("Fetch", 12, **whole_fetch(topic))
+        time.sleep(0.1)
+        raw.produce(writer, topic, BATCH)
+        for asked in (first, second):
+            answer = connection.receive("Fetch", 12, asked)
+            assert len(raw.batches(answer["Responses"][0]["Partitions"][0]["Records"])) == 1
+
+
+def sockets(broker):
+    """How many sockets the broker has open."""
+    found = 0
+    for fd in Path(f"/proc/{broker.pid}/fd").iterdir():
+        try:
+            found += str(fd.readlink()).startswith("socket:")
+        except FileNotFoundError:
+            pass
+    return found
 
 
 def read_all(broker, wanted, count, seconds=60):

@@ -1,8 +1,10 @@
 """Records of 1 MiB: refused at the default, kept exactly where the topic or the broker allows 2 MiB."""
 
+import gzip
 import random
 
 import pytest
+import raw
 from clients import ALL, CODECS, CONFLUENT, JAVA, Record, Refused
 from topics import create, end_offset
 
@@ -77,3 +79,21 @@ def test_a_broker_that_allows_2_mib_does_so_for_every_topic(strict_broker, topic
     assert [r.content() for r in CONFLUENT.consume(strict_broker, topic, 1)] == [BIG.content()]
     with pytest.raises(Refused, match="MSG_SIZE_TOO_LARGE"):
         CONFLUENT.produce(strict_broker, narrow, [Record(None, bytes(2000))])
+
+
+def test_batches_that_decompress_to_much_keep_their_turn(broker, topic_name):
+    """Could break: what takes long to check is checked elsewhere meanwhile; what was sent behind it must stay behind it."""
+    topic = create(broker, topic_name())
+    heavy = raw.batch([b""], attributes=1, records=gzip.compress(raw.record(0, None, bytes(4 << 20))))
+    small = raw.batch([b"small"])
+
+    def body(i):
+        data = {"Index": 0, "Records": heavy if i % 3 == 1 else small}
+        return {"Acks": -1, "TimeoutMs": 10_000, "TopicData": [{"Name": topic, "PartitionData": [data]}]}
+
+    with raw.Connection(broker) as connection:
+        asked = [connection.send("Produce", 9, **body(i)) for i in range(20)]
+        for i, correlation_id in enumerate(asked):
+            answer = connection.receive("Produce", 9, correlation_id)["Responses"][0]["PartitionResponses"][0]
+            assert (answer["ErrorCode"], answer["BaseOffset"]) == (0, i)
+    assert [len(r.content()[1] or b"") for r in CONFLUENT.consume(broker, topic, 3)] == [5, 4 << 20, 5]

@@ -51,6 +51,10 @@ impl Inbox {
         self.as_slice().is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
         if self.done > 0 {
             self.bytes.drain(..self.done);

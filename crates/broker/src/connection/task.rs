@@ -16,7 +16,7 @@ use wire::frame::LENGTH_SIZE;
 use super::answer::Answer;
 use super::inbox::{Inbox, first_frame, frame_bytes};
 use super::{Connection, SLOTS_MAX, send};
-use crate::api::data::produce;
+use crate::api::data::produce::{self, StartError, Verdicts};
 use crate::dispatch;
 use crate::memory_pool::Share;
 use crate::server::Broker;
@@ -40,6 +40,8 @@ enum Next {
     Room,
     /// Answer the frame of this length at the inbox's front, once all before it is answered.
     Answer(usize),
+    /// Have another thread check the produce request of this length at the inbox's front.
+    Beside(usize),
     /// The frame at the front is large: take its share of the memory pool first.
     Share(usize),
     /// The client sent what is not taken.
@@ -48,9 +50,10 @@ enum Next {
 
 /// Serves a connection until it ends; what ended it is traced.
 pub(crate) async fn run(broker: Rc<Broker>, connection: Rc<Connection>, read: OwnedReadHalf) {
-    let why = Task { broker, connection: connection.clone(), read, inbox: Inbox::default(), share: None }
-        .serve()
-        .await;
+    let (inbox, connection_of_task) = (Inbox::default(), connection.clone());
+    let mut task =
+        Task { broker, connection: connection_of_task, read, inbox, share: None, is_heavy: false };
+    let why = task.serve().await;
     tracing::debug!(peer = %connection.peer, why, "connection ended");
 }
 
@@ -61,6 +64,8 @@ struct Task {
     inbox: Inbox,
     /// Of the memory pool, for the frame that the inbox begins with.
     share: Option<Share>,
+    /// Checking the produce request that the inbox begins with takes long.
+    is_heavy: bool,
 }
 
 impl Task {
@@ -78,6 +83,11 @@ impl Task {
                 Next::Slots => self.wait_for_slots(SLOTS_MAX / 2).await,
                 Next::Room => self.broker.committer().room().await,
                 Next::Share(bytes) => self.share = Some(self.broker.memory.wait_for(bytes).await),
+                Next::Beside(length) => {
+                    if let Err(why) = self.produce_beside(length).await {
+                        return why;
+                    }
+                }
                 Next::Answer(length) => {
                     self.wait_for_slots(0).await;
                     if let Err(why) = self.answer(length).await {
@@ -104,7 +114,10 @@ impl Task {
             self.connection.send(|_| {});
         }
         SCRATCH.with_borrow_mut(|scratch| {
-            let mut buffer = ReadBuf::new(scratch);
+            // While others wait for their share of the pool, little is read that has none.
+            let is_scarce = self.share.is_none() && self.broker.memory.is_awaited();
+            let count = if is_scarce { SMALL_FRAME_BYTES } else { SCRATCH_BYTES };
+            let mut buffer = ReadBuf::new(&mut scratch[..count]);
             std::task::ready!(Pin::new(&mut self.read).poll_read(cx, &mut buffer))?;
             let bytes = buffer.filled();
             if bytes.is_empty() {
@@ -127,9 +140,14 @@ impl Task {
             while let Ok(Some(frame)) = first_frame(bytes, self.broker.options.frame_bytes_max)
                 && dispatch::key_of(frame) == Some(ApiKey::Produce)
                 && self.can_produce(frame.len())
-                && produce::start(&self.broker, &self.connection, frame).is_ok()
             {
-                bytes = &bytes[LENGTH_SIZE + frame.len()..];
+                match produce::start(&self.broker, &self.connection, frame, Verdicts::new()) {
+                    Ok(()) => bytes = &bytes[LENGTH_SIZE + frame.len()..],
+                    Err(error) => {
+                        self.is_heavy = matches!(error, StartError::Heavy);
+                        break;
+                    }
+                }
             }
         }
         if !bytes.is_empty() {
@@ -166,10 +184,14 @@ impl Task {
             if !self.can_produce(length) {
                 return Next::Room;
             }
-            if let Err(error) = produce::start(&self.broker, &self.connection, frame) {
-                return Next::Refuse(error.to_string());
+            if std::mem::take(&mut self.is_heavy) {
+                return Next::Beside(length);
             }
-            self.consumed(LENGTH_SIZE + length);
+            match produce::start(&self.broker, &self.connection, frame, Verdicts::new()) {
+                Ok(()) => self.consumed(LENGTH_SIZE + length),
+                Err(StartError::Heavy) => return Next::Beside(length),
+                Err(error) => return Next::Refuse(error.to_string()),
+            }
         }
     }
 
@@ -184,6 +206,32 @@ impl Task {
         self.connection.frame_began.set(began);
         // Parts that were refused are answered at once.
         self.connection.send_ready();
+    }
+
+    /// Starts the produce request at the inbox's front once a thread beside this one has checked its batches. Nothing behind
+    /// it is looked at meanwhile, so that the batches of a connection stay in order.
+    async fn produce_beside(&mut self, length: usize) -> Result<(), String> {
+        let mut frame = self.inbox.take_frame(length);
+        loop {
+            let checks = produce::checks(&self.broker, &frame).map_err(|error| error.to_string())?;
+            let verdicts;
+            (frame, verdicts) = env::task::spawn_blocking(move || {
+                let verdicts = produce::check_all(&frame, checks);
+                (frame, verdicts)
+            })
+            .await;
+            while !self.can_produce(length) && self.connection.closed.get().is_none() {
+                self.broker.committer().room().await;
+            }
+            match produce::start(&self.broker, &self.connection, &frame, verdicts) {
+                Ok(()) => break,
+                // A topic was created meanwhile.
+                Err(StartError::Heavy) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        self.frame_handled();
+        Ok(())
     }
 
     /// Waits until at most `count` produce requests are under way, or the connection is closed.
@@ -206,7 +254,17 @@ impl Task {
         let frame = self.inbox.take_frame(length);
         self.connection.frame_began.set(None);
         let mut answer = Answer::default();
-        dispatch::answer(&self.broker, &self.connection, &frame, &mut answer).await?;
+        let answered = dispatch::answer(&self.broker, &self.connection, &frame, &mut answer);
+        if dispatch::key_of(&frame) == Some(ApiKey::Fetch) {
+            // A fetch may be given up while it waits; other requests change something.
+            tokio::select! {
+                biased;
+                answered = answered => answered?,
+                why = ended(&self.connection, &mut self.read, &mut self.inbox) => return Err(why),
+            }
+        } else {
+            answered.await?;
+        }
         drop(frame);
         self.connection.last_active.set(Instant::now());
         match answer.into_own_bytes() {
@@ -218,4 +276,30 @@ impl Task {
         self.frame_handled();
         Ok(())
     }
+}
+
+/// Resolves when the client has gone or the connection was closed. The end of the stream comes behind what was sent before
+/// it, so that a little of that is read ahead; a client that sends more is seen to be gone when its turn comes.
+async fn ended(connection: &Connection, read: &mut OwnedReadHalf, inbox: &mut Inbox) -> String {
+    poll_fn(|cx| {
+        if let Some(why) = connection.closed.get() {
+            return Poll::Ready(why.to_owned());
+        }
+        *connection.task.borrow_mut() = Some(cx.waker().clone());
+        while inbox.len() < SMALL_FRAME_BYTES {
+            let read_ahead = SCRATCH.with_borrow_mut(|scratch| {
+                let mut buffer = ReadBuf::new(&mut scratch[..SMALL_FRAME_BYTES]);
+                std::task::ready!(Pin::new(&mut *read).poll_read(cx, &mut buffer))?;
+                inbox.push(buffer.filled());
+                Poll::Ready(Ok::<_, io::Error>(buffer.filled().len()))
+            });
+            match std::task::ready!(read_ahead) {
+                Ok(0) => return Poll::Ready("the client closed it".to_owned()),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(error.to_string()),
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }

@@ -4,6 +4,8 @@
 //! answers. Everything that only the log's order can decide (duplicates, sequences) comes back with the commit.
 //! acks=1 waits as long as acks=all; acks=0 takes the same way and gets no answer.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use cluster::commit::{NewItem, Rewrite};
 use cluster::partitions::Partition;
 use env::{Instant, WallTime};
 use wire::error::ErrorCode;
-use wire::frame;
+use wire::frame::{self, RequestFrame};
 use wire::message::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use wire::primitive::{DecodeError, Message};
 use wire::record::{self, BatchError, BatchInfo, Codec, Limits, Scratch, TimestampType};
@@ -28,9 +30,24 @@ const ZSTD_SINCE: i16 = 7;
 const TOPIC_IDS_SINCE: i16 = 13;
 
 /// Records of a batch may decompress to this much whatever its size, and beyond it to so many times its size. Kafka has no
-/// such bound; here a small batch must not hold the thread of all connections for seconds.
+/// such bound; here a small batch must not hold a thread for seconds.
 const DECOMPRESSED_BYTES_MIN: usize = 32 << 20;
 const DECOMPRESSED_RATIO_MAX: usize = 32;
+
+/// A compressed batch is checked on the I/O thread as far as its records decompress to this much; beyond it another thread
+/// does it, so that the other connections do not wait.
+const DECOMPRESSED_AT_ONCE_MAX: usize = 256 << 10;
+
+/// What was found out beside the I/O thread, by the partition's place in the request.
+pub(crate) type Verdicts = BTreeMap<usize, Result<BatchInfo, BatchError>>;
+
+/// A batch to be checked beside the I/O thread.
+pub(crate) struct Check {
+    part: usize,
+    /// Where it is in the frame.
+    batch: Range<usize>,
+    limits: Limits,
+}
 
 /// What checking a batch needs, once per thread.
 #[derive(Default)]
@@ -45,24 +62,23 @@ struct Checked<'a> {
     item: NewItem<'a>,
 }
 
-/// Starts a produce request, whose frame is given without its length. The caller has asked for room.
+/// Starts a produce request, whose frame is given without its length. The caller has asked for room. `verdicts` has what
+/// was checked already.
 ///
 /// # Errors
-/// When the frame can't be read: the connection is closed then, as in Kafka.
+/// When the frame can't be read: the connection is closed then, as in Kafka. [`StartError::Heavy`] when nothing was started
+/// because checking takes long: the caller comes again with what [`check_all`] finds.
 pub(crate) fn start(
     broker: &Rc<Broker>,
     connection: &Rc<Connection>,
     frame: &[u8],
+    mut verdicts: Verdicts,
 ) -> Result<(), StartError> {
-    let mut request = frame::read_request(frame)?;
+    let (request, produce) = read(frame)?;
     let version = request.version;
-    if !request.key.versions().contains(&version) {
-        return Err(StartError::Version(version));
-    }
-    let produce = ProduceRequest::decode(&mut request.body, version)?;
     let (mut parts, mut checked) = (Vec::with_capacity(1), Vec::with_capacity(1));
     for topic in produce.topic_data.iter() {
-        check_topic(broker, &produce, &topic, version, &mut parts, &mut checked);
+        check_topic(broker, &produce, &topic, version, &mut verdicts, &mut parts, &mut checked)?;
     }
     if produce.acks == 0 {
         start_unanswered(broker, connection, &parts, checked);
@@ -95,6 +111,48 @@ pub(crate) enum StartError {
     /// Its version.
     #[error("Produce version {0} is not served")]
     Version(i16),
+    /// Have its batches checked beside the I/O thread.
+    #[error("a batch decompresses to more than is checked at once")]
+    Heavy,
+}
+
+fn read(frame: &[u8]) -> Result<(RequestFrame<'_>, ProduceRequest<'_>), StartError> {
+    let mut request = frame::read_request(frame)?;
+    if !request.key.versions().contains(&request.version) {
+        return Err(StartError::Version(request.version));
+    }
+    let produce = ProduceRequest::decode(&mut request.body, request.version)?;
+    Ok((request, produce))
+}
+
+/// The compressed batches of a request, for [`check_all`].
+///
+/// # Errors
+/// When the frame can't be read.
+pub(crate) fn checks(broker: &Broker, frame: &[u8]) -> Result<Vec<Check>, StartError> {
+    let (request, produce) = read(frame)?;
+    let (now, mut part, mut checks) = (WallTime::now().0, 0, Vec::new());
+    for topic in produce.topic_data.iter() {
+        let handle = find_topic(broker, &topic, request.version);
+        for data in topic.partition_data.iter() {
+            let batch = only_batch(data.records.as_slice().unwrap_or_default());
+            if let (Some(handle), Ok(batch)) = (&handle, batch) {
+                let start = batch.as_ptr().addr() - frame.as_ptr().addr();
+                let limits = limits(handle, batch, now);
+                checks.push(Check { part, batch: start..start + batch.len(), limits });
+            }
+            part += 1;
+        }
+    }
+    Ok(checks)
+}
+
+/// Checks batches of `frame`, for as long as it takes; on any thread.
+pub(crate) fn check_all(frame: &[u8], checks: Vec<Check>) -> Verdicts {
+    let mut scratch = Scratch::default();
+    let mut check =
+        |check: Check| (check.part, record::validate(&frame[check.batch], &check.limits, &mut scratch));
+    checks.into_iter().map(&mut check).collect()
 }
 
 fn start_unanswered(
@@ -118,32 +176,59 @@ fn check_topic<'a>(
     produce: &ProduceRequest<'a>,
     topic: &TopicProduceData<'a>,
     version: i16,
+    verdicts: &mut Verdicts,
     parts: &mut Vec<Part>,
     checked: &mut Vec<Checked<'a>>,
-) {
-    let handle = match version {
-        TOPIC_IDS_SINCE.. => broker.topic_by_id(topic.topic_id),
-        _ => broker.topic(&topic.name),
-    };
+) -> Result<(), StartError> {
+    let handle = find_topic(broker, topic, version);
     for data in topic.partition_data.iter() {
         let part_topic = match &handle {
             Some(handle) => PartTopic::Known(handle.clone()),
             None => PartTopic::Unknown { name: (&*topic.name).into(), id: topic.topic_id },
         };
         let outcome = match &handle {
-            Some(handle) => check_partition(broker, produce, handle, &data, version),
-            None if version >= TOPIC_IDS_SINCE => Err(PartAnswer::error(ErrorCode::UNKNOWN_TOPIC_ID, None)),
-            None => Err(PartAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None)),
+            Some(handle) => {
+                let verdict = verdicts.remove(&parts.len());
+                check_partition(broker, produce, handle, &data, version, verdict)
+            }
+            None if version >= TOPIC_IDS_SINCE => Err(refusal(ErrorCode::UNKNOWN_TOPIC_ID, None)),
+            None => Err(refusal(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None)),
         };
         let answer = match outcome {
             Ok((partition, item)) => {
                 checked.push(Checked { part: parts.len(), partition, item });
                 None
             }
-            Err(answer) => Some(answer),
+            Err(Refusal::Answer(answer)) => Some(answer),
+            Err(Refusal::Heavy) => return Err(StartError::Heavy),
         };
         parts.push(Part { topic: part_topic, partition: data.index, answer });
     }
+    Ok(())
+}
+
+fn find_topic(broker: &Broker, topic: &TopicProduceData<'_>, version: i16) -> Option<Rc<TopicHandle>> {
+    match version {
+        TOPIC_IDS_SINCE.. => broker.topic_by_id(topic.topic_id),
+        _ => broker.topic(&topic.name),
+    }
+}
+
+/// Why a partition's batch does not go on.
+enum Refusal {
+    Answer(PartAnswer),
+    /// Checking it takes long.
+    Heavy,
+}
+
+impl From<PartAnswer> for Refusal {
+    fn from(answer: PartAnswer) -> Self {
+        Self::Answer(answer)
+    }
+}
+
+fn refusal(error: ErrorCode, message: Option<Box<str>>) -> Refusal {
+    PartAnswer::error(error, message).into()
 }
 
 fn check_partition<'a>(
@@ -152,29 +237,33 @@ fn check_partition<'a>(
     topic: &TopicHandle,
     data: &PartitionProduceData<'a>,
     version: i16,
-) -> Result<(Rc<Partition>, NewItem<'a>), PartAnswer> {
+    verdict: Option<Result<BatchInfo, BatchError>>,
+) -> Result<(Rc<Partition>, NewItem<'a>), Refusal> {
     if !matches!(produce.acks, -1..=1) {
-        return Err(PartAnswer::error(ErrorCode::INVALID_REQUIRED_ACKS, None));
+        return Err(refusal(ErrorCode::INVALID_REQUIRED_ACKS, None));
     }
     let Some(partition) = topic.partition(data.index, broker.node().partitions()) else {
-        return Err(PartAnswer::error(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None));
+        return Err(refusal(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None));
     };
     if let Some(why) = broker.node().refuses_writes() {
-        return Err(PartAnswer::error(ErrorCode::KAFKA_STORAGE_ERROR, Some(why.into())));
+        return Err(refusal(ErrorCode::KAFKA_STORAGE_ERROR, Some(why.into())));
     }
     let batch = only_batch(data.records.as_slice().unwrap_or_default())?;
     let now = WallTime::now().0;
-    let info = check_batch(broker, topic, batch, now)?;
+    let info = match verdict {
+        Some(verdict) => verdict.map_err(|error| refused(&error))?,
+        None => check_batch(broker, topic, batch, now)?,
+    };
     if info.codec == Codec::Zstd && version < ZSTD_SINCE {
-        return Err(PartAnswer::error(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, None));
+        return Err(refusal(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, None));
     }
     if info.header.is_transactional() && produce.transactional_id.is_none() {
         // Kafka authorizes the transactional id, and there is none to be authorized.
-        return Err(PartAnswer::error(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, None));
+        return Err(refusal(ErrorCode::TRANSACTIONAL_ID_AUTHORIZATION_FAILED, None));
     }
     if info.header.is_transactional() {
         let why = "transactions are not served yet";
-        return Err(PartAnswer::error(ErrorCode::INVALID_TXN_STATE, Some(why.into())));
+        return Err(refusal(ErrorCode::INVALID_TXN_STATE, Some(why.into())));
     }
     let rewrite = match topic.config.timestamp_type {
         TimestampType::LogAppendTime => Rewrite::LogAppendTime(now),
@@ -211,28 +300,29 @@ fn check_batch(
     topic: &TopicHandle,
     batch: &[u8],
     now: i64,
-) -> Result<BatchInfo, PartAnswer> {
+) -> Result<BatchInfo, Refusal> {
+    let limits = limits(topic, batch, now);
+    let decompressed_bytes_max = limits.decompressed_bytes_max.min(DECOMPRESSED_AT_ONCE_MAX);
+    let scratch = &mut broker.produce_scratch.borrow_mut().record;
+    record::validate(batch, &Limits { decompressed_bytes_max, ..limits }, scratch).map_err(|error| match error {
+        BatchError::DecompressedTooLarge { .. } => Refusal::Heavy,
+        error => refused(&error).into(),
+    })
+}
+
+fn limits(topic: &TopicHandle, batch: &[u8], now: i64) -> Limits {
     let config = &topic.config;
     let is_create_time = config.timestamp_type == TimestampType::CreateTime;
-    let limits = Limits {
+    let (oldest, newest) = (config.timestamp_before_max_ms, config.timestamp_after_max_ms);
+    Limits {
         batch_bytes_max: config.max_message_bytes,
         key_required: config.log.cleanup.compact,
         decompressed_bytes_max: DECOMPRESSED_BYTES_MIN
             .max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
-        timestamp_oldest: if is_create_time {
-            now.saturating_sub(config.timestamp_before_max_ms)
-        } else {
-            i64::MIN
-        },
-        timestamp_newest: if is_create_time {
-            now.saturating_add(config.timestamp_after_max_ms)
-        } else {
-            i64::MAX
-        },
+        timestamp_oldest: if is_create_time { now.saturating_sub(oldest) } else { i64::MIN },
+        timestamp_newest: if is_create_time { now.saturating_add(newest) } else { i64::MAX },
         ..Limits::default()
-    };
-    let scratch = &mut broker.produce_scratch.borrow_mut().record;
-    record::validate(batch, &limits, scratch).map_err(|error| refused(&error))
+    }
 }
 
 fn refused(error: &BatchError) -> PartAnswer {
