@@ -109,4 +109,23 @@ mod tests {
         drop(first);
         assert!(pool.take(10).is_some());
     }
+
+    #[test]
+    fn what_is_held_already_counts_and_who_waits_is_seen() {
+        // Connections that hold memory are closed only while someone waits for it, and nobody may wait unseen.
+        let waited = env::task::block_on_io_thread(async {
+            let pool = MemoryPool::new(10);
+            let held = pool.take_anyway(20);
+            assert!(pool.take(1).is_none());
+            let waiting = env::spawn_local({
+                let pool = pool.clone();
+                async move { pool.wait_for(4).await.bytes() }
+            });
+            env::yield_now().await;
+            assert!(pool.is_awaited());
+            drop(held);
+            (waiting.await.unwrap(), pool.is_awaited())
+        });
+        assert_eq!(waited.unwrap(), (4, false));
+    }
 }

@@ -76,6 +76,14 @@ impl Answer {
         Ok(answer)
     }
 
+    /// Slices without a frame around them.
+    #[cfg(test)]
+    pub(super) fn of_slices(slices: Vec<LogSlice>) -> Self {
+        let mut answer = Self::default();
+        slices.into_iter().for_each(|slice| answer.add(slice));
+        answer
+    }
+
     /// The bytes of an answer that has nothing else.
     pub(crate) fn own_bytes(&mut self) -> &mut Vec<u8> {
         assert!(self.pieces.is_empty(), "what is between pieces has its place");

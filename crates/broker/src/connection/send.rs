@@ -12,6 +12,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
@@ -20,8 +21,7 @@ use storage::partition_log::ReadSliceError;
 
 use super::Connection;
 use super::answer::{Answer, StoredRange};
-use crate::memory_pool::Share;
-use crate::server::Broker;
+use crate::memory_pool::{MemoryPool, Share};
 
 /// Bytes of one write.
 const TURN_BYTES: usize = 1 << 20;
@@ -46,11 +46,15 @@ enum Sent {
     Cold(StoredRange),
 }
 
-/// Sends all of `answer`.
+/// Sends all of `answer`; `answers` counts what is read for it from disk.
 ///
 /// # Errors
 /// Why the connection ends.
-pub(super) async fn send(broker: &Broker, connection: &Connection, mut answer: Answer) -> Result<(), String> {
+pub(super) async fn send(
+    answers: &Rc<MemoryPool>,
+    connection: &Connection,
+    mut answer: Answer,
+) -> Result<(), String> {
     wait_until_sent(connection).await?;
     let mut cold_share: Option<Share> = None;
     loop {
@@ -72,7 +76,7 @@ pub(super) async fn send(broker: &Broker, connection: &Connection, mut answer: A
             }
             Sent::Cold(range) => {
                 // What was read before is sent: it came first.
-                cold_share = Some(broker.answers.take_anyway(COLD_BYTES.min(range.len)));
+                cold_share = Some(answers.take_anyway(COLD_BYTES.min(range.len)));
                 answer.put(read(range).await.map_err(|error| unreadable(&error))?);
             }
         }
@@ -169,3 +173,7 @@ async fn wait_until_writable(connection: &Connection) -> Result<(), String> {
     })
     .await
 }
+
+#[cfg(test)]
+#[path = "send_test.rs"]
+mod send_test;

@@ -51,8 +51,7 @@ enum Next {
 /// Serves a connection until it ends; what ended it is traced.
 pub(crate) async fn run(broker: Rc<Broker>, connection: Rc<Connection>, read: OwnedReadHalf) {
     let (inbox, connection_of_task) = (Inbox::default(), connection.clone());
-    let mut task =
-        Task { broker, connection: connection_of_task, read, inbox, share: None, is_heavy: false };
+    let mut task = Task { broker, connection: connection_of_task, read, inbox, share: None, is_heavy: false };
     let why = task.serve().await;
     tracing::debug!(peer = %connection.peer, why, "connection ended");
 }
@@ -271,7 +270,7 @@ impl Task {
             Ok(out) => self.connection.send(|unsent| {
                 if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) }
             }),
-            Err(answer) => send::send(&self.broker, &self.connection, answer).await?,
+            Err(answer) => send::send(&self.broker.answers, &self.connection, answer).await?,
         }
         self.frame_handled();
         Ok(())

@@ -295,19 +295,16 @@ fn only_batch(records: &[u8]) -> Result<&[u8], PartAnswer> {
     }
 }
 
-fn check_batch(
-    broker: &Broker,
-    topic: &TopicHandle,
-    batch: &[u8],
-    now: i64,
-) -> Result<BatchInfo, Refusal> {
+fn check_batch(broker: &Broker, topic: &TopicHandle, batch: &[u8], now: i64) -> Result<BatchInfo, Refusal> {
     let limits = limits(topic, batch, now);
     let decompressed_bytes_max = limits.decompressed_bytes_max.min(DECOMPRESSED_AT_ONCE_MAX);
     let scratch = &mut broker.produce_scratch.borrow_mut().record;
-    record::validate(batch, &Limits { decompressed_bytes_max, ..limits }, scratch).map_err(|error| match error {
-        BatchError::DecompressedTooLarge { .. } => Refusal::Heavy,
-        error => refused(&error).into(),
-    })
+    record::validate(batch, &Limits { decompressed_bytes_max, ..limits }, scratch).map_err(
+        |error| match error {
+            BatchError::DecompressedTooLarge { .. } => Refusal::Heavy,
+            error => refused(&error).into(),
+        },
+    )
 }
 
 fn limits(topic: &TopicHandle, batch: &[u8], now: i64) -> Limits {
