@@ -57,6 +57,11 @@ impl MemoryPool {
         }
     }
 
+    /// What one should not ask for more than, where it can be done with less.
+    pub(crate) fn share_bytes_max(&self) -> usize {
+        self.bytes_max / 4
+    }
+
     /// True when someone waits for a share.
     pub(crate) fn is_awaited(&self) -> bool {
         self.waiting.get() > 0

@@ -142,3 +142,31 @@ pub(super) fn memory_of(looks: &[Look]) -> usize {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_counts_once_and_whole() {
+        // A slice of 5 KiB keeps a megabyte; counted by itself, slow readers of many partitions could keep all memory.
+        let slice = |entry_index, bytes| LogSlice::Memory {
+            base_offset: 0,
+            leader_epoch: 0,
+            entry_index,
+            entry_bytes: 1 << 20,
+            bytes: vec![0; bytes].into(),
+        };
+        let look = |slices: Vec<LogSlice>| Look::Batches {
+            slices,
+            bytes: 0,
+            offsets: LogOffsets { log_start: 0, stored_end: 0, high_watermark: 0 },
+        };
+        let looks = [
+            look(vec![slice(1, 5000), slice(1, 5000), slice(2, 5000)]),
+            Look::Refused(ErrorCode::UNKNOWN_SERVER_ERROR),
+            look(vec![slice(2, 5000), slice(3, 70)]),
+        ];
+        assert_eq!(memory_of(&looks), (2 << 20) + 70);
+    }
+}

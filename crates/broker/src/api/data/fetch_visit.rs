@@ -20,6 +20,8 @@ use crate::server::Broker;
 
 /// Memory of an answer that takes no share of what all answers may hold.
 const UNCOUNTED_BYTES: usize = 16 << 10;
+/// An answer of so few bytes is not made smaller for the memory that it keeps.
+const RESPONSE_BYTES_SMALL: i32 = 64 << 10;
 
 /// What is fetched of one partition.
 pub(super) enum Target {
@@ -136,11 +138,19 @@ impl<'b> Visit<'b> {
         }
     }
 
-    /// What waits for its share must hold nothing meanwhile, so that it is looked for again afterwards.
-    async fn with_share(&self, mut looks: Vec<Look>, bytes_max: i32) -> (Vec<Look>, Option<Share>) {
+    /// What waits for its share must hold nothing meanwhile, so that it is looked for again afterwards. A share is a small
+    /// part of the whole, so that nobody waits until all others have theirs: an answer that would keep entries much larger
+    /// than what it takes of them is made smaller.
+    async fn with_share(&self, mut looks: Vec<Look>, mut bytes_max: i32) -> (Vec<Look>, Option<Share>) {
         let mut share: Option<Share> = None;
         loop {
             let memory = fetch_read::memory_of(&looks);
+            if memory > self.broker.answers.share_bytes_max() && bytes_max > RESPONSE_BYTES_SMALL {
+                bytes_max /= 4;
+                looks.clear();
+                looks = fetch_read::look(&self.asks(), bytes_max).await;
+                continue;
+            }
             if memory <= share.as_ref().map_or(UNCOUNTED_BYTES, Share::bytes) {
                 return (looks, share);
             }
