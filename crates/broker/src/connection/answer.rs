@@ -125,15 +125,16 @@ impl Answer {
         }
     }
 
-    /// Fills `slices` from the front with what lies in memory, up to `bytes_max`. Returns how many it filled and the range
-    /// that comes behind them, when they end before one.
+    /// Fills `slices` with what lies in memory from the piece at `from` on, one each, up to `bytes_max`. Returns how many it
+    /// filled and the range that comes behind them, when they end before one.
     pub(super) fn in_memory<'a>(
         &'a self,
+        from: usize,
         slices: &mut [IoSlice<'a>],
         bytes_max: usize,
     ) -> (usize, Option<&'a StoredRange>) {
         let (mut count, mut bytes) = (0, 0);
-        for piece in &self.pieces {
+        for piece in self.pieces.range(from..) {
             let memory = match piece {
                 Piece::Own(range) => &self.own[range.clone()],
                 Piece::Shared(shared) => shared,
@@ -142,9 +143,10 @@ impl Answer {
             if count == slices.len() || bytes >= bytes_max {
                 break;
             }
-            slices[count] = IoSlice::new(memory);
+            let taken = memory.len().min(bytes_max - bytes);
+            slices[count] = IoSlice::new(&memory[..taken]);
             count += 1;
-            bytes += memory.len();
+            bytes += taken;
         }
         (count, None)
     }

@@ -26,7 +26,7 @@ fn answer(own: &[&[u8]], batches: Vec<LogSlice>) -> (Answer, Vec<u8>) {
 
 fn taken(answer: &Answer, bytes_max: usize) -> Vec<u8> {
     let mut slices = [IoSlice::new(&[]); 9];
-    let (count, range) = answer.in_memory(&mut slices, bytes_max);
+    let (count, range) = answer.in_memory(0, &mut slices, bytes_max);
     assert!(range.is_none());
     slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
 }
@@ -64,17 +64,18 @@ fn large_batches_are_shared_and_small_ones_are_not() {
     let at = bytes[BATCH_START_BYTES..].as_ptr();
     let (answer, _) = answer(&[b"", b""], vec![batch(3, 2, COPIED_BYTES_MAX), large.clone()]);
     let mut slices = [IoSlice::new(&[]); 9];
-    assert_eq!(answer.in_memory(&mut slices, usize::MAX).0, 2);
+    assert_eq!(answer.in_memory(0, &mut slices, usize::MAX).0, 2);
     assert_eq!(slices[0].len(), COPIED_BYTES_MAX + BATCH_START_BYTES);
     assert_eq!(slices[1].as_ptr(), at);
 }
 
 #[test]
 fn one_write_takes_no_more_than_its_turn_allows() {
-    // A reader of much must not keep the thread from the others: whole pieces until the bound is reached.
+    // A reader of much must not keep the thread from the others, nor may one batch that is larger than a turn.
     let size = 10 * COPIED_BYTES_MAX;
-    let (answer, _) =
+    let (answer, whole) =
         answer(&[b"a", b"b", b"c"], vec![batch(0, 1, size), batch(1, 2, size), batch(2, 3, size)]);
-    assert_eq!(taken(&answer, 1).len(), 1 + BATCH_START_BYTES);
-    assert_eq!(taken(&answer, size).len(), 1 + size);
+    for bytes_max in [1, 17, 18, size, 2 * size] {
+        assert_eq!(taken(&answer, bytes_max), whole[..bytes_max]);
+    }
 }

@@ -7,7 +7,8 @@
 //! Once its first byte is sent an answer can't become an error: a segment that can't be read then ends the connection, as in
 //! Kafka.
 //!
-//! Invariant: one turn of the thread writes at most [`TURN_BYTES`], then the other connections have theirs.
+//! Invariant: one turn of the thread writes at most [`TURN_BYTES`] from memory and [`RANGE_BYTES`] from a segment, then the
+//! other connections have theirs.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -23,8 +24,10 @@ use super::Connection;
 use super::answer::{Answer, StoredRange};
 use crate::memory_pool::{MemoryPool, Share};
 
-/// Bytes of one write.
+/// Bytes in memory of one write.
 const TURN_BYTES: usize = 1 << 20;
+/// How many of them may stand behind a segment's: the frame's last ones, or the next partition's first.
+const BEHIND_BYTES: usize = 64 << 10;
 /// Bytes of a segment that are read at once; one buffer of them for all connections of a thread.
 const RANGE_BYTES: usize = 512 << 10;
 /// Bytes that are read at once by a thread that may wait. They stay in memory until they are sent.
@@ -90,12 +93,16 @@ pub(super) async fn send(
 fn write(connection: &Connection, answer: &mut Answer) -> Result<Sent, String> {
     let written = RANGE.with_borrow_mut(|buffer| {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let (mut count, range) = answer.in_memory(&mut slices[..SLICES_MAX - 1], TURN_BYTES);
+        let before_bytes_max = TURN_BYTES - BEHIND_BYTES;
+        let (mut count, range) = answer.in_memory(0, &mut slices[..SLICES_MAX - 1], before_bytes_max);
         if let Some(range) = range {
             match read_at_once(range, buffer)? {
                 Some(bytes) => {
                     slices[count] = IoSlice::new(bytes);
                     count += 1;
+                    if bytes.len() == range.len {
+                        count += answer.in_memory(count, &mut slices[count..], BEHIND_BYTES).0;
+                    }
                 }
                 None if count == 0 => return Ok(Err(range.clone())),
                 None => {}
