@@ -6,6 +6,8 @@
 pub mod clock;
 pub mod disk;
 pub mod machine;
+#[cfg(test)]
+mod machine_test;
 pub mod net;
 pub mod random;
 pub mod task;

@@ -1,7 +1,12 @@
-//! What this machine has.
+//! What this machine has, and what this process takes of it.
+#![allow(clippy::disallowed_methods)] // the one place that may
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::Resource;
+use rustix::time::ClockId;
 
 /// Bytes of memory, whoever uses them.
 #[must_use]
@@ -29,4 +34,38 @@ pub fn file_system_bytes(path: &Path) -> io::Result<FileSystemBytes> {
         total: system.f_blocks.saturating_mul(system.f_frsize),
         usable: system.f_bavail.saturating_mul(system.f_frsize),
     })
+}
+
+/// What this process uses at a moment; `None` where the system does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ProcessUse {
+    /// Processor time of all threads since the start.
+    pub cpu: Duration,
+    /// Resident memory in bytes.
+    pub resident_bytes: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Open file descriptors, sockets among them.
+    pub open_files: Option<u64>,
+    /// How many there may be.
+    pub open_files_max: Option<u64>,
+}
+
+/// Asks the system what this process uses. Reads `/proc`: not for an I/O thread.
+#[must_use]
+pub fn process_use() -> ProcessUse {
+    let cpu = rustix::time::clock_gettime(ClockId::ProcessCPUTime);
+    let cpu = Duration::new(u64::try_from(cpu.tv_sec).unwrap_or(0), u32::try_from(cpu.tv_nsec).unwrap_or(0));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let number = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    ProcessUse {
+        cpu,
+        resident_bytes: number("VmRSS").map(|kib| kib * 1024),
+        threads: number("Threads"),
+        open_files: std::fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64),
+        open_files_max: rustix::process::getrlimit(Resource::Nofile).current,
+    }
 }

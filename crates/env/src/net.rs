@@ -5,6 +5,7 @@ use std::io;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
+pub use std::net::TcpListener as BlockingTcpListener;
 pub use std::net::TcpStream as BlockingTcpStream;
 
 pub use tokio::net::{
@@ -18,6 +19,24 @@ pub use tokio::net::{
 /// When the address is in use or not this machine's.
 pub async fn listen(host: &str, port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((host, port)).await
+}
+
+/// As [`listen`], for a thread that has no event loop yet: [`adopt`] makes it that loop's own.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_blocking(host: &str, port: u16) -> io::Result<BlockingTcpListener> {
+    let socket = std::net::TcpListener::bind((host, port))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Hands a socket of [`listen_blocking`] to the event loop of this thread.
+///
+/// # Errors
+/// When the loop can't watch it.
+pub fn adopt(socket: BlockingTcpListener) -> io::Result<TcpListener> {
+    TcpListener::from_std(socket)
 }
 
 /// Connects to `host:port`, blocking: for tools, never on an I/O thread. Every address of the name is tried in turn.

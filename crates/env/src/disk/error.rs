@@ -29,6 +29,8 @@ pub enum Operation {
     Resize,
     /// Locking.
     Lock,
+    /// Asking how much space is left.
+    AskSpace,
 }
 
 impl fmt::Display for Operation {
@@ -45,6 +47,7 @@ impl fmt::Display for Operation {
             Self::Sync => "sync",
             Self::Resize => "resize",
             Self::Lock => "lock",
+            Self::AskSpace => "ask for the free space of",
         })
     }
 }

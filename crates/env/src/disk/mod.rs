@@ -16,6 +16,7 @@ mod lock;
 mod real;
 #[cfg(test)]
 mod real_test;
+mod space;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{DiskError, Operation};
 pub use lock::{DirLock, LockError};
 pub use real::RealDisk;
+pub use space::{Space, WriteMode};
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,14 @@ pub trait Disk: Send + Sync {
         }
         self.sync_dir(dir)
     }
+
+    /// What the file system of `dir` has and has left. A disk that does not fill, or does not tell, is endless.
+    ///
+    /// # Errors
+    /// When it can't be asked.
+    fn space(&self, _dir: &Path) -> Result<Space, DiskError> {
+        Ok(Space::ENDLESS)
+    }
 }
 
 /// An open file. Handles may be shared by threads; overlapping writes at once are the caller's mistake.
@@ -172,4 +182,9 @@ pub trait DiskFile: Send + Sync {
     /// # Errors
     /// No space, mostly.
     fn preallocate(&self, len: u64) -> Result<(), DiskError>;
+
+    /// How bytes get to this file; certain once something was written durably.
+    fn write_mode(&self) -> WriteMode {
+        WriteMode::BEST
+    }
 }

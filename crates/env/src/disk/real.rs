@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
-use super::{Access, AlignedBuffer, BLOCK_BYTES, Caching, Disk, DiskError, DiskFile, Operation};
+use super::{
+    Access, AlignedBuffer, BLOCK_BYTES, Caching, Disk, DiskError, DiskFile, Operation, Space, WriteMode,
+};
 
 /// Written at once where a file system can't reserve space.
 const ZEROS_BYTES: usize = 1 << 20;
@@ -124,6 +126,12 @@ impl Disk for RealDisk {
             .and_then(rustix::fs::syncfs)
             .map_err(|errno| DiskError::new(Operation::Sync, dir, errno))
     }
+
+    fn space(&self, dir: &Path) -> Result<Space, DiskError> {
+        let has = crate::machine::file_system_bytes(dir)
+            .map_err(|error| DiskError::new(Operation::AskSpace, dir, error))?;
+        Ok(Space { free_bytes: has.usable, total_bytes: has.total })
+    }
 }
 
 impl DiskFile for RealFile {
@@ -195,6 +203,13 @@ impl DiskFile for RealFile {
             Ok(()) => Ok(()),
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.fill_with_zeros(len),
             Err(errno) => Err(self.error(Operation::Resize, errno)),
+        }
+    }
+
+    fn write_mode(&self) -> WriteMode {
+        WriteMode {
+            is_direct: self.direct.load(Ordering::Relaxed),
+            is_one_call: self.dsync.load(Ordering::Relaxed),
         }
     }
 }
