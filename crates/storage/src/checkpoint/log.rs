@@ -100,6 +100,11 @@ impl CheckpointLog {
         Ok(())
     }
 
+    /// The log's length.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.end
+    }
+
     /// True when the log is twice as long as what it says, and at least `bytes_min` long.
     pub(crate) fn is_due_for_rewrite(&self, bytes_min: u64) -> bool {
         self.end >= self.live.saturating_mul(2).max(bytes_min)

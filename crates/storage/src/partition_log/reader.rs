@@ -54,6 +54,17 @@ pub struct LogOffsets {
     pub high_watermark: i64,
 }
 
+/// What of a log is in segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredSize {
+    /// Segments.
+    pub segments: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Bytes of the one that is appended to.
+    pub active_bytes: u64,
+}
+
 /// What a read found.
 #[derive(Clone)]
 pub struct LogRead {
@@ -114,6 +125,17 @@ impl LogReader {
     #[must_use]
     pub fn offsets(&self) -> LogOffsets {
         offsets_of(&self.log.view())
+    }
+
+    /// How much of it is in segments.
+    #[must_use]
+    pub fn stored_size(&self) -> StoredSize {
+        let stored = self.log.stored();
+        StoredSize {
+            segments: stored.segments().count(),
+            bytes: stored.segments().map(|segment| segment.readable).sum(),
+            active_bytes: stored.active.as_ref().map_or(0, |active| active.readable),
+        }
     }
 
     /// The newest leader epoch that wrote a batch.

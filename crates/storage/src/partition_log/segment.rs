@@ -74,6 +74,12 @@ impl SegmentFiles {
         std::mem::take(&mut self.unheld.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Files that are open; those in the hands of readers only are not counted.
+    pub(crate) fn open_count(&self) -> usize {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter(|segment| segment.strong_count() > 0).count()
+    }
+
     fn note_open(&self, segment: &Arc<Segment>) {
         let evicted = {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

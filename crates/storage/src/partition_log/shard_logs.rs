@@ -117,6 +117,12 @@ impl ShardLogs {
         self.logs.get(partition)
     }
 
+    /// Logs with something in their tail that is not cut yet.
+    #[must_use]
+    pub fn uncut_count(&self) -> usize {
+        self.uncut.len()
+    }
+
     /// All logs, in no order.
     pub fn logs(&self) -> impl Iterator<Item = &PartitionLog> {
         self.logs.values()

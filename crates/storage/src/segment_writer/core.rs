@@ -10,6 +10,8 @@ use env::disk::{DiskError, DiskFile, Operation};
 
 use super::append::{ActiveSegment, Run, encode, plan};
 use super::dirty::{CheckpointLimits, Dirty};
+use super::space::{SpaceNews, SpaceWatch};
+use super::stats::StoreStats;
 use super::write::WriteBuffer;
 use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord, SegmentRecord};
 use crate::id::ShardId;
@@ -76,6 +78,8 @@ pub struct Progress {
     pub covered: Vec<(ShardId, u64)>,
     /// There was no space: the rest of the work waits for some.
     pub no_space: Option<StoreError>,
+    /// The file system's space has become too little, or enough again.
+    pub space: Option<SpaceNews>,
     /// The writer has just stopped for good.
     pub poisoned: Option<StoreError>,
     /// When to step again though no new work came.
@@ -89,6 +93,7 @@ impl Progress {
         self.stored.is_empty()
             && self.covered.is_empty()
             && self.no_space.is_none()
+            && self.space.is_none()
             && self.poisoned.is_none()
     }
 }
@@ -102,6 +107,8 @@ pub struct WriterCore {
     queue: VecDeque<Work>,
     dirty: Dirty,
     buffer: WriteBuffer,
+    space: SpaceWatch,
+    stats: StoreStats,
     is_poisoned: bool,
 }
 
@@ -111,6 +118,7 @@ impl WriterCore {
         checkpoint: CheckpointLog,
         limits: CheckpointLimits,
         roll: RollLimits,
+        space: SpaceWatch,
     ) -> Self {
         Self {
             files,
@@ -120,6 +128,8 @@ impl WriterCore {
             queue: VecDeque::new(),
             dirty: Dirty::default(),
             buffer: WriteBuffer::default(),
+            space,
+            stats: StoreStats::default(),
             is_poisoned: false,
         }
     }
@@ -156,7 +166,27 @@ impl WriterCore {
             }
         }
         self.remove_unheld();
+        if !self.is_poisoned {
+            let full = progress.no_space.as_ref().map(|error| error as &dyn std::fmt::Display);
+            progress.space = self.space.look(self.files.disk(), now, full);
+            progress.wake_at = progress.wake_at.into_iter().chain(self.space.wake_at(now)).min();
+        }
         progress
+    }
+
+    /// The counters, and how it stands.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        StoreStats {
+            checkpoint_log_bytes: self.checkpoint.bytes(),
+            lag: self.dirty.lag(),
+            queued_works: self.queue.len() as u64,
+            files_open: self.files.open_count() as u64,
+            free_bytes_min: self.space.free_bytes_min(),
+            is_short_of_space: self.space.is_short(),
+            is_poisoned: self.is_poisoned,
+            ..self.stats
+        }
     }
 
     fn try_step(
@@ -227,6 +257,10 @@ impl WriterCore {
         record.segments_removed.extend(dropped.iter().map(|view| view.segment.base_offset()));
         let freed = cut.log.publish(Arc::new(stored));
         drop(freed);
+        self.stats.cuts += 1;
+        self.stats.batches += cut.batches.len() as u64;
+        self.stats.bytes += cut.bytes();
+        self.space.wrote();
         self.dirty.stored(record, cut.bytes(), cut.batches.len() as u64, now);
         for view in dropped {
             self.dirty.dropped(view.segment);
@@ -286,6 +320,7 @@ impl WriterCore {
             created => created?,
         };
         self.dirty.created_in(dir);
+        self.stats.segments_created += 1;
         let view = SegmentView {
             segment,
             readable: 0,
@@ -316,6 +351,7 @@ impl WriterCore {
             self.buffer.begin(view.readable);
             let written = encode(chunk, &mut self.buffer);
             self.buffer.write(self.files.disk(), &view.segment.path(), file)?;
+            self.stats.writes += 1;
             view.readable = self.buffer.end();
             view.segment.note_written(&written);
             rest = behind;
@@ -341,8 +377,10 @@ impl WriterCore {
     }
 
     fn take_checkpoint(&mut self) -> Result<Vec<(ShardId, u64)>, StoreError> {
+        let (begin, bytes_before) = (Instant::now(), self.checkpoint.bytes());
         self.dirty.sync(self.files.disk(), self.files.root())?;
         self.checkpoint.append(self.dirty.records())?;
+        self.stats.checkpointed(begin.elapsed(), self.checkpoint.bytes() - bytes_before);
         let (covered, dropped) = self.dirty.checkpointed();
         for segment in &dropped {
             segment.doom();
@@ -364,7 +402,8 @@ impl WriterCore {
         let unheld = self.files.take_unheld();
         // What stays behind is found and removed at the next start: nothing depends on it.
         for (partition, base_offset) in &unheld {
-            let _ = disk.remove(&self.files.path(*partition, *base_offset));
+            let removed = disk.remove(&self.files.path(*partition, *base_offset));
+            self.stats.segments_removed += u64::from(removed.is_ok());
             let _ = disk.remove(&self.files.index_path(*partition, *base_offset));
         }
         // Refused while other segments are in it: then the partition lives, or their turn comes.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use env::Instant;
 use env::disk::{Disk, DiskError, DiskFile};
 
+use super::stats::CheckpointLag;
 use crate::checkpoint::{CheckpointRecord, PartitionRecord};
 use crate::id::{PartitionId, ShardId};
 use crate::partition_log::Segment;
@@ -121,6 +122,15 @@ impl Dirty {
 
     pub(super) fn is_clean(&self) -> bool {
         self.since.is_none()
+    }
+
+    pub(super) fn lag(&self) -> CheckpointLag {
+        CheckpointLag {
+            partitions: self.partitions.len() as u64,
+            batches: self.batches,
+            bytes: self.bytes,
+            since: self.since,
+        }
     }
 
     /// When the next checkpoint is due: now, later, or not at all.

@@ -7,6 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use env::Instant;
 
+use super::stats::StoreStats;
 use crate::partition_log::Work;
 
 /// See the module's head.
@@ -14,6 +15,8 @@ use crate::partition_log::Work;
 pub(super) struct Mailbox {
     letters: Mutex<Letters>,
     arrived: Condvar,
+    /// As of the last step.
+    stats: Mutex<StoreStats>,
 }
 
 /// How the thread ends.
@@ -60,6 +63,16 @@ impl Mailbox {
 
     pub(super) fn nudge(&self) {
         self.post(|letters| letters.is_nudged = true);
+    }
+
+    pub(super) fn note_stats(&self, stats: StoreStats) {
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+    }
+
+    pub(super) fn stats(&self) -> StoreStats {
+        let waiting = self.lock().works.len() as u64;
+        let stats = *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
+        StoreStats { queued_works: stats.queued_works + waiting, ..stats }
     }
 
     /// Sleeps until something arrives, or until `wake_at`; without either for ever.

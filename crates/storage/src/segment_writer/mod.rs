@@ -7,7 +7,7 @@
 //! checkpoint syncs the segments that were written to, then appends the partitions' records to the checkpoint log; only
 //! then is a shard reported as covered, so that the WAL may drop the entries.
 //!
-//! Refused: reading the clock, but for the thread's waiting; anything that would need a topic's name.
+//! Refused: reading the clock, but for the thread's waiting and to count what a checkpoint took; anything that would need a topic's name.
 //!
 //! Invariant: a view is published after its bytes are written, a checkpoint record after its bytes are synced, a covered
 //! index after its records are synced.
@@ -25,6 +25,8 @@ mod core;
 mod dirty;
 mod mailbox;
 mod recovery;
+mod space;
+mod stats;
 mod store;
 mod write;
 #[cfg(test)]
@@ -33,4 +35,6 @@ mod write_test;
 pub use self::core::{Progress, StoreError, WriterCore};
 pub use dirty::CheckpointLimits;
 pub use recovery::{Recovered, RecoveredShard};
+pub use space::{Shortage, SpaceNews};
+pub use stats::{CheckpointLag, StoreStats};
 pub use store::{Store, StoreListener, StoreOptions};

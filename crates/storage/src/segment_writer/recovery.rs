@@ -11,6 +11,7 @@ use bytes::Bytes;
 use env::disk::{Access, Caching, Disk};
 
 use super::core::{StoreError, WriterCore};
+use super::space::SpaceWatch;
 use super::store::StoreOptions;
 use crate::checkpoint::{CheckpointLog, PartitionRecord, ShardState};
 use crate::id::{PartitionId, ShardId};
@@ -87,8 +88,9 @@ impl WriterCore {
         }
         let recovered =
             Recovered { shards: state.shards, logs, due: options.due, pinned: Arc::clone(&options.pinned) };
+        let space = SpaceWatch::new(files.disk(), dir.to_owned(), options.free_bytes_min)?;
         let roll = RollLimits { segment_bytes: options.segment_bytes, segment_ms: i64::MAX };
-        Ok((Self::new(files, checkpoint, options.checkpoint, roll), recovered))
+        Ok((Self::new(files, checkpoint, options.checkpoint, roll, space), recovered))
     }
 }
 

@@ -11,6 +11,7 @@ use super::core::{Progress, StoreError, WriterCore};
 use super::dirty::CheckpointLimits;
 use super::mailbox::{Closing, Mailbox};
 use super::recovery::Recovered;
+use super::stats::StoreStats;
 use crate::partition_log::{DueLimits, PinnedBytes, Work};
 
 /// Sizes and times of a node's store.
@@ -24,6 +25,8 @@ pub struct StoreOptions {
     pub segment_bytes: u64,
     /// Segment files open at a time.
     pub open_files_max: usize,
+    /// Bytes that are to stay free on the file system; `None`: a twentieth of it, at most 1 GiB.
+    pub free_bytes_min: Option<u64>,
     /// Counts the memory that tails pin; whoever proposes tests it against `storage.tail.max.bytes`.
     pub pinned: Arc<PinnedBytes>,
 }
@@ -35,6 +38,7 @@ impl Default for StoreOptions {
             checkpoint: CheckpointLimits::default(),
             segment_bytes: 1 << 30,
             open_files_max: 256,
+            free_bytes_min: None,
             pinned: PinnedBytes::new(),
         }
     }
@@ -84,6 +88,12 @@ impl Store {
         self.mailbox.ask_for_checkpoint();
     }
 
+    /// The counters as of the last step.
+    #[must_use]
+    pub fn stats(&self) -> StoreStats {
+        self.mailbox.stats()
+    }
+
     /// Does all submitted work, takes a checkpoint and ends the thread. What finds no space is left to the WAL.
     pub fn close(mut self) {
         self.mailbox.close(Closing::Finish);
@@ -109,7 +119,8 @@ impl Drop for Store {
 }
 
 fn run(mut core: WriterCore, mailbox: &Mailbox, listener: &dyn StoreListener) {
-    let mut wake_at = None;
+    // Once at the start: the disk may be full already.
+    let mut wake_at = Some(Instant::now());
     let mut closing = None;
     loop {
         let letters = mailbox.wait(wake_at);
@@ -121,6 +132,7 @@ fn run(mut core: WriterCore, mailbox: &Mailbox, listener: &dyn StoreListener) {
         let mut progress = core.step(Instant::now(), letters.checkpoint_now || closing.is_some());
         wake_at = progress.wake_at.take();
         let is_stuck = progress.no_space.is_some();
+        mailbox.note_stats(core.stats());
         if !progress.is_empty() {
             listener.progressed(progress);
         }

@@ -30,6 +30,20 @@ pub trait WalListener: Send + Sync {
     /// The frames of these tickets are durable, or will never be known to be. Called once per write, tickets in the order
     /// of their appends; what is left in `batch` is cleared afterwards. Must not block: the next write waits for it.
     fn synced(&self, batch: &mut Vec<(ShardId, u64)>, result: Result<(), Poisoned>);
+
+    /// The log has got into trouble, or out of it: for whoever tells people. Each is told once.
+    fn troubled(&self, _trouble: WalTrouble<'_>) {}
+}
+
+/// What [`WalListener::troubled`] tells.
+#[derive(Clone, Copy, Debug)]
+pub enum WalTrouble<'a> {
+    /// There is no space for the next file: entries are refused from now on.
+    NoSpace,
+    /// There is space again.
+    SpaceAgain,
+    /// Nothing is written any more.
+    Poisoned(&'a Poisoned),
 }
 
 /// A handle to the write-ahead log; clones share it. The last one to go writes what was submitted and ends the threads.
@@ -122,12 +136,33 @@ impl Wal {
         frames: impl IntoIterator<Item = Frame>,
         ticket: Option<u64>,
     ) -> Result<(), AppendError> {
+        self.queue(|queue| queue.append(shard, frames, ticket))
+    }
+
+    /// As [`Wal::append`], for entries whose room was checked before: when it has gone since they wait for space, because
+    /// whoever promised to take them can't take that back. What is promised between check and append must be bounded.
+    ///
+    /// # Errors
+    /// Neither [`AppendError::Full`] nor [`AppendError::NoSpace`].
+    pub fn append_promised(
+        &self,
+        shard: ShardId,
+        frames: impl IntoIterator<Item = Frame>,
+        ticket: Option<u64>,
+    ) -> Result<(), AppendError> {
+        self.queue(|queue| queue.append_promised(shard, frames, ticket))
+    }
+
+    fn queue(
+        &self,
+        append: impl FnOnce(&mut WalQueue) -> Result<(), AppendError>,
+    ) -> Result<(), AppendError> {
         let shared = &self.threads.shared;
         if let Some(poisoned) = shared.poisoned.get() {
             return Err(poisoned.clone().into());
         }
         let mut state = shared.lock();
-        state.queue.append(shard, frames, ticket)?;
+        append(&mut state.queue)?;
         shared.queued_bytes.store(state.queue.bytes(), Ordering::Relaxed);
         Ok(())
     }
@@ -233,10 +268,15 @@ fn run_wal(shared: &Shared, mut core: WalCore, listener: &dyn WalListener) {
         let step = core.step(listener);
         if let Some(poisoned) = core.poisoned() {
             // Set before the queue is looked at again: what is appended later is refused, what came before is failed.
-            shared.poisoned.get_or_init(|| poisoned.clone());
+            let is_new = shared.poisoned.set(poisoned.clone()).is_ok();
+            if is_new {
+                listener.troubled(WalTrouble::Poisoned(poisoned));
+            }
         }
-        if shared.no_space.swap(core.refuses_entries(), Ordering::Relaxed) != core.refuses_entries() {
-            shared.lock().queue.set_no_space(core.refuses_entries());
+        let no_space = core.refuses_entries();
+        if shared.no_space.swap(no_space, Ordering::Relaxed) != no_space {
+            shared.lock().queue.set_no_space(no_space);
+            listener.troubled(if no_space { WalTrouble::NoSpace } else { WalTrouble::SpaceAgain });
         }
         if asked_for_space.elapsed() >= SPACE_RETRY {
             core.retry();

@@ -44,13 +44,13 @@ mod writer;
 
 pub use error::{AppendError, Poisoned, WalError};
 pub use frame::{Frame, LogPosition, Payload};
-pub use handle::{Wal, WalListener};
+pub use handle::{Wal, WalListener, WalTrouble};
 #[cfg(feature = "planted")]
 pub use options::Planted;
 pub use options::WalOptions;
 pub use queue::WalQueue;
 pub use recovery::{Recovered, RecoveredEntry, RecoveredShard};
-pub use stats::WalStats;
+pub use stats::{SYNC_TIME_BOUNDS_US, WalStats};
 pub use upkeep::{Upkeep, UpkeepDone};
 pub use writer::{Step, WalCore};
 

@@ -73,10 +73,33 @@ impl WalQueue {
         frames: impl IntoIterator<Item = Frame>,
         ticket: Option<u64>,
     ) -> Result<(), AppendError> {
-        let (count, bytes, mut ends) = (self.queued.len(), self.bytes, self.ends_of(shard));
         let room = self.check_room();
+        self.append_if(&room, shard, frames, ticket)
+    }
+
+    /// As [`WalQueue::append`], for entries whose room was checked before: they are taken also when it has gone since.
+    ///
+    /// # Errors
+    /// As [`super::Wal::append_promised`]; nothing of the call is queued then.
+    pub fn append_promised(
+        &mut self,
+        shard: ShardId,
+        frames: impl IntoIterator<Item = Frame>,
+        ticket: Option<u64>,
+    ) -> Result<(), AppendError> {
+        self.append_if(&Ok(()), shard, frames, ticket)
+    }
+
+    fn append_if(
+        &mut self,
+        room: &Result<(), AppendError>,
+        shard: ShardId,
+        frames: impl IntoIterator<Item = Frame>,
+        ticket: Option<u64>,
+    ) -> Result<(), AppendError> {
+        let (count, bytes, mut ends) = (self.queued.len(), self.bytes, self.ends_of(shard));
         for frame in frames {
-            if let Err(error) = self.admit(shard, &frame, &mut ends, &room) {
+            if let Err(error) = self.admit(shard, &frame, &mut ends, room) {
                 self.queued.truncate(count);
                 self.bytes = bytes;
                 return Err(error);

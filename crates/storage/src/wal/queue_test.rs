@@ -66,6 +66,7 @@ fn the_bound_holds_until_bytes_are_written() {
     queue.append(SHARD, [entry(1, 1)], None).unwrap();
     queue.set_no_space(true);
     assert_eq!(queue.append(SHARD, [entry(2, 1)], None), Err(AppendError::NoSpace));
+    queue.append_promised(SHARD, [entry(2, 1)], None).expect("it was promised when there was space");
     queue.append(SHARD, [Frame::Vote(Bytes::from_static(b"v"))], None).unwrap();
 }
 

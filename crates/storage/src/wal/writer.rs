@@ -251,10 +251,15 @@ impl WalCore {
     /// The counters; `queued_bytes` is the queue's.
     #[must_use]
     pub fn stats(&self) -> WalStats {
+        let prepared_bytes = self.ready.as_ref().map_or(0, |ready| ready.bytes);
         WalStats {
             files_live: self.files.len() as u64,
             files_live_bytes: self.files.bytes(),
             files_free: (self.free.len() + usize::from(self.ready.is_some())) as u64,
+            files_free_bytes: self.free.iter().map(|file| file.bytes).sum::<u64>() + prepared_bytes,
+            file_prepared_bytes: prepared_bytes,
+            write_mode: self.active.file.write_mode(),
+            is_short_of_space: self.refuses_entries(),
             ..self.stats
         }
     }
@@ -381,10 +386,7 @@ impl WalCore {
             file.write_at_durable(bytes, position)
         };
         let spent = begin.elapsed();
-        self.stats.syncs += 1;
-        self.stats.sync_time += spent;
-        self.stats.sync_time_max = self.stats.sync_time_max.max(spent);
-        self.stats.bytes += bytes.len() as u64;
+        self.stats.synced(spent, bytes.len());
         match written {
             Err(_) if planted!(self.options, FailedSyncRetried) => file.sync(),
             written => written,

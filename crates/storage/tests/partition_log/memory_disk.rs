@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use env::disk::{Access, Caching, Disk, DiskError, DiskFile, Operation};
+use env::disk::{Access, Caching, Disk, DiskError, DiskFile, Operation, Space};
 
 use crate::dice::Dice;
 
@@ -24,6 +24,8 @@ struct State {
     /// Changes until the power fails.
     changes_left: Option<u64>,
     is_full: bool,
+    /// What the disk says is free, whatever is written; endless when `None`.
+    free_bytes: Option<u64>,
     is_sync_broken: bool,
     /// Grows at each crash: files opened before it are of another life.
     life: u64,
@@ -95,6 +97,10 @@ impl MemoryDisk {
 
     pub(crate) fn set_full(&self, is_full: bool) {
         self.lock().is_full = is_full;
+    }
+
+    pub(crate) fn set_free_bytes(&self, free_bytes: u64) {
+        self.lock().free_bytes = Some(free_bytes);
     }
 
     pub(crate) fn break_sync(&self) {
@@ -196,6 +202,11 @@ impl State {
 }
 
 impl Disk for MemoryDisk {
+    fn space(&self, _dir: &Path) -> Result<Space, DiskError> {
+        let free_bytes = self.lock().free_bytes.unwrap_or(u64::MAX);
+        Ok(Space { free_bytes, ..Space::ENDLESS })
+    }
+
     fn open(&self, path: &Path, access: Access, _: Caching) -> Result<Arc<dyn DiskFile>, DiskError> {
         let mut state = self.lock();
         let found = state.names.get(path).copied();

@@ -49,6 +49,7 @@ pub(crate) fn options(segment_bytes: u64, good_bytes: u64) -> StoreOptions {
         },
         segment_bytes,
         open_files_max: 3,
+        free_bytes_min: Some(1000),
         pinned: PinnedBytes::new(),
     }
 }

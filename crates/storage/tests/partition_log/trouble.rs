@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use storage::partition_log::{ReadError, Work};
+use storage::segment_writer::{Shortage, SpaceNews};
 
 use crate::batches::{Spec, batch, partition};
 use crate::dice::Dice;
@@ -40,6 +41,70 @@ fn without_space_the_tail_stays_readable_and_is_stored_when_there_is_some() {
     node.drain();
     assert_eq!(node.options.pinned.bytes(), 0);
     node.check(&mut Dice::new(1));
+}
+
+// One line when it begins and one when it ends: a disk at the bound must not make the broker stop and go.
+#[test]
+fn below_the_bound_of_free_space_it_is_told_once_and_once_more_when_there_is_more_than_enough() {
+    let mut node = node_with(1, 5);
+    node.disk.set_free_bytes(999);
+    node.maintain(0);
+    let short = Shortage::BelowMin { free_bytes: 999, free_bytes_min: 1000 };
+    let progress = node.step(false);
+    assert_eq!(progress.space, Some(SpaceNews::Short(short)));
+    assert!(!progress.stored.is_empty(), "what was accepted is stored all the same");
+    assert!(node.core.stats().is_short_of_space);
+    for free_bytes in [999, 1001, 1099] {
+        node.disk.set_free_bytes(free_bytes);
+        node.now = node.now + Duration::from_secs(1);
+        let progress = node.step(false);
+        assert_eq!(progress.space, None);
+        assert!(progress.wake_at.is_some(), "it looks again by itself");
+    }
+    node.disk.set_free_bytes(1100);
+    node.now = node.now + Duration::from_secs(1);
+    assert_eq!(node.step(false).space, Some(SpaceNews::Enough { free_bytes: 1100 }));
+    node.drain();
+    assert_eq!(node.step(false).wake_at, None, "nothing is written, so nothing looks");
+}
+
+#[test]
+fn a_full_disk_is_told_once_and_enough_only_after_a_write_went_through() {
+    let mut node = node_with(1, 5);
+    node.step(false);
+    node.disk.set_full(true);
+    node.now = node.now + Duration::from_secs(2);
+    node.maintain(0);
+    let told = node.step(true).space;
+    assert!(matches!(&told, Some(SpaceNews::Short(Shortage::Full(error))) if error.contains("/partitions/")), "{told:?}");
+    node.now = node.now + Duration::from_secs(1);
+    assert_eq!(node.step(true).space, None);
+    node.disk.set_full(false);
+    node.now = node.now + Duration::from_secs(1);
+    assert!(matches!(node.step(true).space, Some(SpaceNews::Enough { .. })));
+}
+
+#[test]
+fn what_is_stored_and_checkpointed_is_counted() {
+    // Could break: a counter that is declared and never moved.
+    let mut node = node_with(2, 5);
+    let before = node.core.stats();
+    assert_eq!((before.cuts, before.checkpoints), (0, 0));
+    node.now = node.now + Duration::from_secs(2);
+    node.maintain(0);
+    assert!(node.core.stats().queued_works > 0);
+    node.step(false);
+    let stored = node.core.stats();
+    assert_eq!((stored.cuts, stored.batches, stored.queued_works), (2, 10, 0));
+    assert!(stored.bytes > 4000 && stored.writes >= 2 && stored.segments_created >= 2, "{stored:?}");
+    assert!(stored.files_open > 0 && stored.files_open <= 3, "{stored:?}");
+    let lag = stored.lag;
+    assert_eq!((lag.partitions, lag.batches, lag.bytes), (2, 10, stored.bytes));
+    assert!(lag.since.is_some());
+    node.step(true);
+    let taken = node.core.stats();
+    assert_eq!((taken.checkpoints, taken.lag.partitions, taken.lag.bytes), (1, 0, 0));
+    assert!(taken.checkpoint_bytes > 0 && taken.checkpoint_log_bytes >= taken.checkpoint_bytes);
 }
 
 #[test]
