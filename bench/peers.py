@@ -217,7 +217,7 @@ class Peers:
         home = self.scratch / name
         home.mkdir()
         config = home / "takhin.yaml"
-        config.write_text(f"server: {{host: 127.0.0.1, port: {port}}}\nstorage: {{data.dir: {home / 'data'}}}\n{extra}")
+        config.write_text(f"server: {{host: 127.0.0.1, port: {port}}}\nmetrics.port: 0\nhealth.port: 0\nstorage: {{data.dir: {home / 'data'}}}\n{extra}")
         return [self.takhin_binary, "serve", "--config", config]
 
     def start_takhin(self, extra=""):

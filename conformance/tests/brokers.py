@@ -116,6 +116,9 @@ class Takhin(Broker):
             "server:",
             "  host: 127.0.0.1",
             f"  port: {self.port or 0}",
+            # Several brokers run at once: each takes free ports.
+            "metrics: {host: 127.0.0.1, port: 0}",
+            "health: {host: 127.0.0.1, port: 0}",
             "storage:",
             f'  data.dir: "{self.data_dir}"',
         ]

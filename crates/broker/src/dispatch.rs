@@ -60,6 +60,7 @@ pub(crate) async fn answer(
     if !SERVED.contains(&key) || !key.versions().contains(&version) {
         return Err(format!("{} version {version} is not served", key.name()));
     }
+    broker.counters.requested(key, version);
     let caller = Caller { connection, version, client_id: request.client_id };
     match key {
         ApiKey::ApiVersions => {

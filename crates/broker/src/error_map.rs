@@ -36,6 +36,7 @@ pub(crate) fn create_topic(error: &CreateTopicError) -> ErrorCode {
     match error {
         CreateTopicError::Exists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
         CreateTopicError::Collides { .. } | CreateTopicError::Name(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
+        CreateTopicError::WritesRefused(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         CreateTopicError::Random(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
         CreateTopicError::Propose(error) => propose(error),
     }

@@ -8,6 +8,8 @@
 //! | `dispatch` | which handler for which API and version |
 //! | `api` | one file per API, by what it is about |
 //! | `topics` | topics by name with their configs read, for the hot path |
+//! | `counters` | what the thread counts |
+//! | `observe` | what the broker tells of itself |
 //! | `error_map` | our errors to Kafka's codes: the only place |
 //!
 //! Invariant: handlers never call each other, and hold no borrow across an await.
@@ -15,12 +17,20 @@
 
 mod api;
 mod connection;
+mod counters;
+#[cfg(test)]
+mod counters_test;
 mod dispatch;
 mod error_map;
 mod memory_pool;
+mod observe;
 mod pump;
 pub mod server;
 mod topics;
 
 pub use api::admin::topic_config::TopicConfig;
+pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
+pub use counters::Traffic;
+pub use observe::{Observation, Observer, PartitionStats};
 pub use server::{Broker, BrokerOptions, ListenerOptions, ServeError, Server};
+pub use storage::wal::SYNC_TIME_BOUNDS_US;

@@ -8,10 +8,12 @@ use std::rc::Rc;
 
 use cluster::commit::{CommitListener, Committed};
 use tokio::sync::Notify;
+use wire::api::ApiKey;
 use wire::error::ErrorCode;
 
 use crate::connection::Connection;
 use crate::connection::replies::{PartAnswer, SlotNumber};
+use crate::counters::Counters;
 use crate::error_map;
 
 /// Who waits for a record batch's outcome.
@@ -23,8 +25,8 @@ pub(crate) enum Waiter {
 }
 
 /// See the module's head.
-#[derive(Default)]
 pub(crate) struct Pump {
+    counters: Rc<Counters>,
     ready: RefCell<Vec<Rc<Connection>>>,
     work: Notify,
 }
@@ -43,6 +45,7 @@ impl CommitListener<Waiter> for Pump {
             Ok(Err(refused)) => PartAnswer::error(error_map::refused(&refused), None),
             Err(error) => PartAnswer::error(error_map::propose(&error), None),
         };
+        self.counters.failed(ApiKey::Produce, answer.error);
         match waiter {
             Waiter::Part { connection, slot, part } => {
                 if connection.fill(slot, part, answer) {
@@ -63,6 +66,10 @@ impl CommitListener<Waiter> for Pump {
 }
 
 impl Pump {
+    pub(crate) fn new(counters: Rc<Counters>) -> Self {
+        Self { counters, ready: RefCell::default(), work: Notify::new() }
+    }
+
     /// Writes answers, for ever; a local task of the I/O thread.
     pub(crate) async fn run(self: Rc<Self>) {
         let mut ready = Vec::new();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use cluster::commit::Committer;
 use cluster::node::{Node, NodeError, NodeOptions};
 use env::Instant;
-use env::disk::Disk;
+use env::disk::{Disk, WriteMode};
 use env::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use wire::primitive::Uuid;
@@ -21,7 +21,9 @@ use crate::api::admin::topic_config::TopicConfig;
 use crate::api::data::fetch_session::FetchSessions;
 use crate::api::data::produce::ProduceScratch;
 use crate::connection::{self, Connection};
+use crate::counters::{Counters, Traffic};
 use crate::memory_pool::MemoryPool;
+use crate::observe::{self, Observer};
 use crate::pump::{Pump, Waiter};
 use crate::topics::{TopicHandle, Topics};
 
@@ -93,6 +95,7 @@ pub enum ServeError {
 /// What all connections of an I/O thread share.
 pub struct Broker {
     pub(crate) options: BrokerOptions,
+    pub(crate) counters: Rc<Counters>,
     /// For frames on their way in.
     pub(crate) memory: Rc<MemoryPool>,
     /// For answers on their way out.
@@ -128,6 +131,11 @@ impl Broker {
         self.topics.by_id(self.node.image_version(), &self.node.image(), storage::id::TopicId(id.0))
     }
 
+    /// What was counted so far.
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.counters.traffic(self.connections.borrow().len())
+    }
+
     /// A produce request was begun: from now on time-outs are looked at, until none is left.
     pub(crate) fn produce_begun(&self) {
         self.produce_begun.notify_one();
@@ -135,6 +143,7 @@ impl Broker {
 
     fn accept(self: &Rc<Self>, listener: &Listener, stream: TcpStream, peer: SocketAddr) {
         if self.connections.borrow().len() >= self.options.connections_max {
+            self.counters.connection_refused();
             tracing::warn!(%peer, connections_max = self.options.connections_max, "connection refused");
             return;
         }
@@ -146,7 +155,9 @@ impl Broker {
             }
         };
         let (read, write) = stream.into_split();
-        let (id, connection) = (self.next_connection.get(), Connection::new(peer, advertised, write));
+        self.counters.connected();
+        let connection = Connection::new(peer, advertised, write, self.counters.clone());
+        let id = self.next_connection.get();
         self.next_connection.set(id + 1);
         self.connections.borrow_mut().insert(id, connection.clone());
         let broker = self.clone();
@@ -242,6 +253,7 @@ impl Listener {
 pub struct Server {
     broker: Rc<Broker>,
     listeners: Vec<Listener>,
+    observer: Observer,
 }
 
 impl Server {
@@ -260,10 +272,12 @@ impl Server {
         for listener in &options.listeners {
             listeners.push(Listener::open(listener.clone()).await?);
         }
-        let pump = Rc::new(Pump::default());
-        let node = Node::open(disk, dir, node, pump.clone()).await?;
+        let counters = Rc::new(Counters::default());
+        let pump = Rc::new(Pump::new(counters.clone()));
+        let node = Node::open(disk.clone(), dir, node, pump.clone()).await?;
         env::spawn_local(pump.run());
         let broker = Rc::new(Broker {
+            counters,
             memory: MemoryPool::new(options.frames_bytes_max),
             answers: MemoryPool::new(options.frames_bytes_max),
             produce_scratch: RefCell::default(),
@@ -278,12 +292,25 @@ impl Server {
         });
         env::spawn_local(broker.clone().sweep_connections());
         env::spawn_local(broker.clone().sweep_produce_requests());
-        Ok(Self { broker, listeners })
+        let observer = observe::answer_observers(&broker, disk, dir.to_owned());
+        Ok(Self { broker, listeners, observer })
     }
 
     /// The listeners' names and bound addresses.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         self.listeners.iter().map(|listener| (listener.options.name.as_str(), listener.address))
+    }
+
+    /// How acknowledged records get to the disk.
+    #[must_use]
+    pub fn wal_write_mode(&self) -> WriteMode {
+        self.broker.node.wal_write_mode()
+    }
+
+    /// For whoever wants to know how the broker stands.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        self.observer.clone()
     }
 
     /// Serves until `stop` resolves, then answers what is under way, stores everything and ends.

@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use batch::{CommitGroup, Entry, Full, Lane, Limits};
+use bytes::Bytes;
 use env::WallTime;
 use storage::id::{PartitionId, ShardId};
 use storage::partition_log::PinnedBytes;
@@ -26,6 +27,7 @@ use wire::record::{self, TimestampType};
 use crate::shard::Shard;
 use crate::shard::entry::{self, EntryKind, ITEM_HEADER_BYTES};
 use crate::shard::outcome::{BatchOutcome, Outcome, ProposeError};
+use crate::stats::CommitStats;
 
 /// What becomes of a batch that was added.
 pub type Committed = Result<BatchOutcome, ProposeError>;
@@ -115,6 +117,7 @@ pub struct Committer<W> {
     group: RefCell<CommitGroup<PartitionId, W>>,
     /// By shard.
     in_flight: Vec<InFlight>,
+    stats: Cell<CommitStats>,
     hand_over: Notify,
     limits: CommitLimits,
     pinned: Arc<PinnedBytes>,
@@ -139,6 +142,7 @@ impl<W: 'static> Committer<W> {
             in_flight: shards.iter().map(|_| InFlight::default()).collect(),
             shards,
             group: RefCell::new(group),
+            stats: Cell::default(),
             hand_over: Notify::new(),
             limits,
             pinned,
@@ -194,6 +198,19 @@ impl<W: 'static> Committer<W> {
         }
     }
 
+    /// What was proposed so far.
+    #[must_use]
+    pub fn stats(&self) -> CommitStats {
+        let queued_bytes = self.group.borrow().queued_bytes() as u64;
+        CommitStats { queued_bytes, ..self.stats.get() }
+    }
+
+    /// Bytes of entries that tails pin, and how many they may.
+    #[must_use]
+    pub fn pinned_bytes(&self) -> (u64, u64) {
+        (self.pinned.bytes(), self.limits.pinned_bytes_max)
+    }
+
     /// Resolves when there may be room again after a [`Full`].
     pub async fn room(&self) {
         self.room.notified().await;
@@ -221,11 +238,20 @@ impl<W: 'static> Committer<W> {
         let time = WallTime::now();
         let due = self.take_due();
         let proposed_any = !due.is_empty();
+        let (mut batches, mut records) = (0, 0);
         for (place, lane, mut entry) in due {
             entry::stamp(&mut entry.bytes, time.0);
             let (bytes, waiters, committer) = (entry.bytes.len(), entry.waiters, self.clone());
+            let entry = Bytes::from(entry.bytes);
+            batches += waiters.len() as u64;
+            records += entry::record_count(&entry);
             let then = move |result| committer.resolve(place, lane, bytes, waiters, result);
-            self.shards[place].propose(entry.bytes.into(), then).await;
+            self.shards[place].propose(entry, then).await;
+        }
+        if proposed_any {
+            let mut stats = self.stats.get();
+            stats.proposed(batches, records);
+            self.stats.set(stats);
         }
         proposed_any
     }

@@ -11,6 +11,7 @@
 //! | [`watch`] | waiting for partitions to move |
 //! | `storekeeper`, `replay` | which tails go to segments when, what the WAL may forget, and what a restart would replay |
 //! | `producer_expiry` | which producers are forgotten |
+//! | [`stats`] | what a node tells of itself |
 //! | [`node`] | opens it all, and creates and deletes topics |
 
 pub mod commit;
@@ -24,5 +25,6 @@ mod replay;
 mod replay_test;
 mod retention;
 pub mod shard;
+pub mod stats;
 mod storekeeper;
 pub mod watch;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::WallTime;
-use env::disk::Disk;
+use env::disk::{Disk, WriteMode};
 use storage::id::{PartitionId, ShardId, TopicId};
 use storage::partition_log::{DueLimits, PinnedBytes};
 use storage::segment_writer::{self, Store, StoreError, StoreOptions};
@@ -33,6 +33,7 @@ use crate::shard::data::DataMachine;
 use crate::shard::entry::{self, EntryKind};
 use crate::shard::outcome::{Outcome, ProposeError};
 use crate::shard::wal_mailbox::{SyncedMailbox, WalClient};
+use crate::stats::NodeStats;
 use crate::storekeeper::{ProgressMailbox, Storekeeper};
 
 /// The metadata's shard.
@@ -67,6 +68,8 @@ pub struct NodeOptions {
     pub wal_bytes_max: u64,
     /// Bytes of one of them.
     pub wal_file_bytes: u64,
+    /// Bytes that are to stay free on the file system; `None`: a twentieth of it, at most 1 GiB.
+    pub free_bytes_min: Option<u64>,
 }
 
 /// The node could not be opened; nothing was lost.
@@ -132,6 +135,9 @@ pub enum CreateTopicError {
     /// The kernel has no random bytes.
     #[error("a new topic id: {0}")]
     Random(io::Error),
+    /// Nothing is written at present; a topic may be created when that is over.
+    #[error("writes are refused: {0}")]
+    WritesRefused(String),
     /// It could not be committed.
     #[error(transparent)]
     Propose(#[from] ProposeError),
@@ -206,6 +212,7 @@ impl<W: 'static> Node<W> {
             shard.covered,
             shard.state.as_ref(),
         )?;
+        storekeeper.covered(METADATA_SHARD, shard.covered);
         let metadata =
             Shard::open_alone(METADATA_SHARD, THIS_NODE, wal.clone(), recovered, Box::new(machine)).await?;
 
@@ -215,6 +222,7 @@ impl<W: 'static> Node<W> {
         wal.wal().release(DATA_SHARD, shard.covered);
         let logs = Rc::new(RefCell::new(shard.logs));
         let machine = DataMachine::new(logs.clone(), partitions.clone(), storekeeper.clone());
+        storekeeper.covered(DATA_SHARD, shard.covered);
         let data =
             Shard::open_alone(DATA_SHARD, THIS_NODE, wal.clone(), recovered, Box::new(machine)).await?;
 
@@ -290,8 +298,8 @@ impl<W: 'static> Node<W> {
     /// Why nothing is written at present, if so: a disk without space, or a failure.
     #[must_use]
     pub fn refuses_writes(&self) -> Option<String> {
-        if self.storekeeper.has_failed() {
-            return Some("storing has failed".to_owned());
+        if let Some(why) = self.storekeeper.refuses_writes() {
+            return Some(why);
         }
         match self.wal.wal().check_room() {
             Err(error @ (wal::AppendError::NoSpace | wal::AppendError::Poisoned(_))) => {
@@ -301,12 +309,38 @@ impl<W: 'static> Node<W> {
         }
     }
 
+    /// How the write-ahead log is written here.
+    #[must_use]
+    pub fn wal_write_mode(&self) -> WriteMode {
+        self.wal.wal().stats().write_mode
+    }
+
+    /// How the node stands. Costs a few locks for a moment, whatever the number of partitions.
+    #[must_use]
+    pub fn stats(&self) -> NodeStats {
+        let (tail_pinned_bytes, tail_pinned_bytes_max) = self.committer.pinned_bytes();
+        NodeStats {
+            wal: self.wal.wal().stats(),
+            is_wal_poisoned: self.wal.wal().poisoned().is_some(),
+            store: self.storekeeper.store_stats(),
+            commit: self.committer.stats(),
+            shards: self.storekeeper.shard_stats(),
+            tail_pinned_bytes,
+            tail_pinned_bytes_max,
+            writes_refused: self.refuses_writes(),
+        }
+    }
+
     /// Creates a topic, and comes back when its partitions take records.
     ///
     /// # Errors
     /// [`CreateTopicError`].
     pub async fn create_topic(&self, topic: NewTopic) -> Result<Arc<Topic>, CreateTopicError> {
         check_topic_name(&topic.name)?;
+        let is_new = self.image().topic(&topic.name).is_none();
+        if let Some(why) = self.refuses_writes().filter(|_| is_new) {
+            return Err(CreateTopicError::WritesRefused(why));
+        }
         let id = TopicId(env::random::uuid().map_err(CreateTopicError::Random)?);
         let shards = (0..topic.partitions).map(|_| DATA_SHARD).collect();
         let record = TopicRecord { id, name: topic.name.clone(), shards, configs: topic.configs };
@@ -439,6 +473,7 @@ fn open_store(
         due,
         segment_bytes: options.log_defaults.roll.segment_bytes,
         pinned: pinned.clone(),
+        free_bytes_min: options.free_bytes_min,
         ..StoreOptions::default()
     };
     let mailbox = Arc::new(ProgressMailbox::default());

@@ -15,13 +15,14 @@ use bytes::Bytes;
 use env::Instant;
 use storage::id::ShardId;
 use storage::partition_log::{Maintained, ShardLogs, Work};
-use storage::segment_writer::{Progress, Store, StoreListener};
+use storage::segment_writer::{Progress, SpaceNews, Store, StoreListener, StoreStats};
 use storage::wal::Wal;
 use tokio::sync::Notify;
 
 use crate::log_config::LogConfigs;
 use crate::replay::{Replay, ReplayMeter};
 use crate::retention::Stir;
+use crate::stats::ShardStats;
 
 /// What the segment writer's thread leaves for the I/O thread.
 #[derive(Default)]
@@ -54,6 +55,8 @@ pub(crate) struct Storekeeper {
     replay_max: Replay,
     /// A checkpoint was forced and has not come yet.
     is_forcing: Cell<bool>,
+    /// There is too little space, and why that is said.
+    short_of_space: RefCell<Option<String>>,
 }
 
 /// An index, and a shard's state as of that entry.
@@ -65,6 +68,7 @@ struct Kept {
     applied: Cell<u64>,
     /// What is to be found again beside the logs; without it nothing of the shard may be called covered.
     state: Option<StateOf>,
+    covered: Cell<u64>,
 }
 
 impl Storekeeper {
@@ -93,6 +97,7 @@ impl Storekeeper {
             replay: RefCell::default(),
             replay_max,
             is_forcing: Cell::new(false),
+            short_of_space: RefCell::default(),
         })
     }
 
@@ -108,7 +113,8 @@ impl Storekeeper {
 
     fn keep_shard(&self, logs: &Rc<RefCell<ShardLogs>>, state: Option<StateOf>) {
         let id = logs.borrow().shard();
-        self.shards.borrow_mut().push(Rc::new(Kept { id, logs: logs.clone(), applied: Cell::new(0), state }));
+        let (applied, covered) = (Cell::new(0), Cell::new(0));
+        self.shards.borrow_mut().push(Rc::new(Kept { id, logs: logs.clone(), applied, covered, state }));
     }
 
     /// The entry at `index` of `shard` is about to be applied: a restart would replay so much more.
@@ -148,9 +154,28 @@ impl Storekeeper {
         }
     }
 
-    /// True once the segment writer has failed: nothing will be stored any more, so nothing more may be accepted.
-    pub(crate) fn has_failed(&self) -> bool {
-        self.failed.get()
+    /// Why nothing more may be accepted, if so: storing has failed for good, or there is too little space.
+    pub(crate) fn refuses_writes(&self) -> Option<String> {
+        match self.failed.get() {
+            true => Some("storing has failed".to_owned()),
+            false => self.short_of_space.borrow().clone(),
+        }
+    }
+
+    /// The segment writer's counters; none once it is closed.
+    pub(crate) fn store_stats(&self) -> StoreStats {
+        self.store.borrow().as_ref().map(Store::stats).unwrap_or_default()
+    }
+
+    /// How each shard stands.
+    pub(crate) fn shard_stats(&self) -> Vec<ShardStats> {
+        let of = |kept: &Rc<Kept>| ShardStats {
+            shard: kept.id,
+            applied: kept.applied.get(),
+            covered: kept.covered.get(),
+            uncut_partitions: kept.logs.borrow().uncut_count() as u64,
+        };
+        self.shards.borrow().iter().map(of).collect()
     }
 
     fn maintain(&self, kept: &Kept) {
@@ -200,12 +225,13 @@ impl Storekeeper {
         let news = std::mem::take(&mut *self.mailbox.news.lock().unwrap_or_else(PoisonError::into_inner));
         for progress in news {
             for (shard, index) in progress.covered {
+                self.covered(shard, index);
                 self.wal.release(shard, index);
                 self.replay.borrow_mut().covered(shard, index);
                 self.is_forcing.set(false);
             }
-            if let Some(error) = progress.no_space {
-                tracing::warn!(%error, "no space to store records; they stay in the write-ahead log meanwhile");
+            if let Some(news) = progress.space {
+                self.take_space_news(news);
             }
             if let Some(error) = progress.poisoned {
                 tracing::error!(%error, "storing has failed: writes are refused until the next start");
@@ -222,6 +248,26 @@ impl Storekeeper {
                 .for_each(|kept| self.maintain(kept));
         }
         self.room.notify_waiters();
+    }
+
+    fn take_space_news(&self, news: SpaceNews) {
+        match news {
+            SpaceNews::Short(shortage) => {
+                tracing::warn!("writes are refused for want of space, reads go on: {shortage}");
+                *self.short_of_space.borrow_mut() = Some(format!("no space: {shortage}"));
+            }
+            SpaceNews::Enough { free_bytes } => {
+                tracing::warn!("writes go on: {free_bytes} bytes of the disk are free");
+                *self.short_of_space.borrow_mut() = None;
+            }
+        }
+    }
+
+    /// Entries of `shard` up to `index` are in a checkpoint.
+    pub(crate) fn covered(&self, shard: ShardId, index: u64) {
+        if let Some(kept) = self.shards.borrow().iter().find(|kept| kept.id == shard) {
+            kept.covered.set(index);
+        }
     }
 
     /// Stores everything, takes a checkpoint and ends the segment writer, so that the next start has little to replay.

@@ -64,6 +64,7 @@ async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -
         queued_bytes_max: 16 << 20,
         wal_bytes_max,
         wal_file_bytes: 1 << 20,
+        free_bytes_min: Some(0),
     };
     Node::open(Arc::new(RealDisk), dir, options, Rc::new(Outcomes::default())).await.unwrap()
 }

@@ -1,14 +1,15 @@
 //! `takhin serve`: the process around a broker.
 //!
-//! In order: settings, messages, the data directory, the broker, its lines on start; then signals. The
+//! In order: settings, messages, the data directory, metrics and health, the broker, its lines on start; then signals. The
 //! first SIGTERM or SIGINT drains, the second ends at once.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
 use cluster::{log_config::LogConfig, node::NodeOptions};
 use env::disk::RealDisk;
+use gateway::{DoorOptions, Gateway, GatewayOptions};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
@@ -52,16 +53,24 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
 
 async fn until_stopped(in_force: &InForce, data_dir: &DataDir) -> Result<()> {
     let mut signals = Signals::new().context("taking over signals")?;
+    // Before the broker: a start that replays its log can be watched.
+    let gateway = Gateway::open(&gateway_options(&in_force.config))?;
+    for (door, address) in gateway.addresses() {
+        info!("{door} on http://{address}/{door}");
+        announce(&format!("{door} on {address}"));
+    }
     let (node, broker) = (node_options(&in_force.config, data_dir), broker_options(in_force));
     let server = Server::open(Arc::new(RealDisk), &data_dir.path, node, broker).await?;
-    info!("an acknowledged record has been synced to disk");
+    gateway.serving(server.observer());
+    info!("an acknowledged record has been synced to disk: the log is written {}", server.wal_write_mode());
     for (name, address) in server.addresses() {
         info!("listening on {address} ({name})");
-        announce(address);
+        announce(&format!("listening on {address}"));
     }
     let (stop, told_to_stop) = oneshot::channel();
     let signalled = async {
         let first = signals.next().await;
+        gateway.stopping();
         info!("{first}: answering what is under way, then stopping; once more ends at once");
         // The receiver lives as long as the server runs, which this future doesn't outlive.
         let _ = stop.send(());
@@ -79,15 +88,25 @@ async fn until_stopped(in_force: &InForce, data_dir: &DataDir) -> Result<()> {
 }
 
 /// Tells a program that started us where we listen, whatever `logging.*` says: the only thing on standard
-/// output, a line for each listener. That nobody reads it is no reason to stop.
-fn announce(address: SocketAddr) {
-    let _ = output::line(&format!("listening on {address}")).and_then(|()| output::finish());
+/// output, a line for each port. That nobody reads it is no reason to stop.
+fn announce(line: &str) {
+    let _ = output::line(line).and_then(|()| output::finish());
 }
 
 /// Acknowledged records are on disk at any moment, so that nothing is lost by it.
 fn end_at_once(signal: &str) -> ! {
     warn!("{signal} again: ending at once");
     env::task::end_process(1)
+}
+
+fn gateway_options(config: &Config) -> GatewayOptions {
+    let Config { metrics, health, .. } = config;
+    let door = |host: &str, port| DoorOptions { host: host.to_owned(), port };
+    GatewayOptions {
+        metrics: metrics.enabled.then(|| door(&metrics.host, metrics.port)),
+        health: health.enabled.then(|| door(&health.host, health.port)),
+        version: env!("CARGO_PKG_VERSION"),
+    }
 }
 
 fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
@@ -100,6 +119,7 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
         queued_bytes_max: usize::try_from(config.kafka.queued_max_bytes).unwrap_or(usize::MAX),
         wal_bytes_max: config.storage.wal_max_bytes,
         wal_file_bytes: WAL_FILE_BYTES,
+        free_bytes_min: config.storage.free_space_min,
     }
 }
 

@@ -25,6 +25,7 @@ use env::Instant;
 use env::net::OwnedWriteHalf;
 
 use self::replies::{PartAnswer, Replies, Slot, SlotNumber};
+use crate::counters::Counters;
 
 pub(crate) use task::run;
 
@@ -39,6 +40,7 @@ pub(crate) struct Connection {
     /// Host and port that this client is told to connect to.
     pub(crate) advertised: (String, u16),
     write: OwnedWriteHalf,
+    counters: Rc<Counters>,
     replies: RefCell<Replies>,
     /// The connection's task, waiting.
     task: RefCell<Option<Waker>>,
@@ -54,11 +56,17 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, advertised: (String, u16), write: OwnedWriteHalf) -> Rc<Self> {
+    pub(crate) fn new(
+        peer: SocketAddr,
+        advertised: (String, u16),
+        write: OwnedWriteHalf,
+        counters: Rc<Counters>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             peer,
             advertised,
             write,
+            counters,
             replies: RefCell::default(),
             task: RefCell::default(),
             slots_awaited: Cell::new(None),
@@ -142,6 +150,7 @@ impl Connection {
                 }
             }
         }
+        self.counters.sent(sent);
         if sent == out.len() {
             out.clear();
             // A large answer's buffer is not kept for a connection that may never need it again.

@@ -123,6 +123,7 @@ impl Task {
                 return Poll::Ready(Ok(false));
             }
             self.connection.last_active.set(Instant::now());
+            self.broker.counters.received(bytes.len());
             self.take_in(bytes);
             Poll::Ready(Ok(true))
         })
@@ -157,7 +158,12 @@ impl Task {
     }
 
     fn can_produce(&self, frame_bytes: usize) -> bool {
-        self.connection.slots() < SLOTS_MAX && self.broker.committer().check_room(2 * frame_bytes).is_ok()
+        // What is refused takes no room: its producer must hear of it although there is none.
+        let has_room = || {
+            let room = self.broker.committer().check_room(2 * frame_bytes);
+            room.is_ok() || self.broker.node().refuses_writes().is_some()
+        };
+        self.connection.slots() < SLOTS_MAX && has_room()
     }
 
     /// Handles whole frames from the inbox; what is to be done next.

@@ -14,6 +14,7 @@
 
 use bytes::Bytes;
 use storage::id::{PartitionId, TopicId};
+use wire::record::header::RECORD_COUNT_AT;
 
 /// Bytes before an entry's body.
 pub const ENTRY_HEADER_BYTES: usize = 12;
@@ -193,6 +194,15 @@ pub fn items(entry: &Bytes) -> impl Iterator<Item = Result<Item, EntryError>> {
         fields.position = to;
         Ok(Item { partition, offset_delta_of_max_timestamp, batch: entry.slice(from..to) })
     })
+}
+
+/// The records of an entry's batches, as their headers count them.
+pub(crate) fn record_count(entry: &Bytes) -> u64 {
+    let of_batch = |item: Item| {
+        let count = item.batch.get(RECORD_COUNT_AT..).and_then(|rest| rest.first_chunk());
+        count.and_then(|count| u64::try_from(i32::from_be_bytes(*count)).ok())
+    };
+    items(entry).filter_map(|item| of_batch(item.ok()?)).sum()
 }
 
 /// The partitions, and the bases of their leader epochs, that an entry makes exist.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use storage::id::ShardId;
-use storage::wal::{AppendError, Frame, Poisoned, Wal, WalListener};
+use storage::wal::{AppendError, Frame, Poisoned, Wal, WalListener, WalTrouble};
 use tokio::sync::Notify;
 
 /// Called on the I/O thread when a frame's sync has returned, or never will.
@@ -40,6 +40,18 @@ impl WalListener for SyncedMailbox {
         tickets.clear();
         self.arrived.notify_one();
     }
+
+    fn troubled(&self, trouble: WalTrouble<'_>) {
+        match trouble {
+            WalTrouble::NoSpace => {
+                tracing::warn!("no space for the next file of the write-ahead log: writes are refused");
+            }
+            WalTrouble::SpaceAgain => tracing::warn!("the write-ahead log has space again: writes go on"),
+            WalTrouble::Poisoned(poisoned) => {
+                tracing::error!(error = %poisoned, "writing has failed: writes are refused until the next start");
+            }
+        }
+    }
 }
 
 /// Appends to the WAL and calls back on this thread.
@@ -60,7 +72,7 @@ impl WalClient {
         &self.wal
     }
 
-    /// Appends `frames` and has them written; `then` is called when they are durable, in the order of these calls.
+    /// Appends `frames`, whose room was checked before they were proposed, and has them written; `then` is called when they are durable, in the order of these calls.
     pub(crate) fn append(
         &self,
         shard: ShardId,
@@ -68,7 +80,7 @@ impl WalClient {
         then: WhenSynced,
     ) -> Result<(), AppendError> {
         let ticket = self.next_ticket.get();
-        self.wal.append(shard, frames, Some(ticket))?;
+        self.wal.append_promised(shard, frames, Some(ticket))?;
         self.next_ticket.set(ticket + 1);
         self.waiting.borrow_mut().push_back((ticket, then));
         self.wal.submit();

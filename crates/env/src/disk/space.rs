@@ -36,7 +36,11 @@ impl Default for WriteMode {
 
 impl std::fmt::Display for WriteMode {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.is_direct { "past the page cache (O_DIRECT)" } else { "through the page cache" })?;
+        f.write_str(if self.is_direct {
+            "past the page cache (O_DIRECT)"
+        } else {
+            "through the page cache"
+        })?;
         f.write_str(if self.is_one_call {
             ", each write durable by itself (RWF_DSYNC)"
         } else {

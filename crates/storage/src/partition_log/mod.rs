@@ -47,9 +47,7 @@ pub use due::DueLimits;
 pub use epochs::{EpochStart, LeaderEpochs};
 pub use extent::{LogExtent, SegmentExtent};
 pub use log::{Appended, NewBatch, PartitionLog};
-pub use reader::{
-    LogOffsets, LogRead, LogReader, MaxTimestamp, ReadError, StoredSize, TimestampedBatch,
-};
+pub use reader::{LogOffsets, LogRead, LogReader, MaxTimestamp, ReadError, StoredSize, TimestampedBatch};
 pub use shard_logs::{Maintained, ShardLogs};
 pub use slice::{BATCH_START_BYTES, LogSlice, ReadSliceError, batch_start};
 pub use tail::{EntryPin, PinnedBytes, TailBatch};

@@ -68,11 +68,7 @@ pub(super) struct SpaceWatch {
 
 impl SpaceWatch {
     /// `free_bytes_min` is what is to stay free; `None`: a twentieth of the file system, at most 1 GiB.
-    pub(super) fn new(
-        disk: &dyn Disk,
-        dir: PathBuf,
-        free_bytes_min: Option<u64>,
-    ) -> Result<Self, DiskError> {
+    pub(super) fn new(disk: &dyn Disk, dir: PathBuf, free_bytes_min: Option<u64>) -> Result<Self, DiskError> {
         let free_bytes_min = match free_bytes_min {
             Some(bytes) => bytes,
             None => (disk.space(&dir)?.total_bytes / FREE_SHARE_AUTO).min(FREE_BYTES_MIN_AUTO),
@@ -106,9 +102,7 @@ impl SpaceWatch {
         }
         let is_due = match self.looked_at {
             None => true,
-            Some(looked_at) => {
-                (self.is_short || self.has_written) && now.since(looked_at) >= LOOK_EVERY
-            }
+            Some(looked_at) => (self.is_short || self.has_written) && now.since(looked_at) >= LOOK_EVERY,
         };
         if !is_due {
             return None;

@@ -76,7 +76,10 @@ fn a_full_disk_is_told_once_and_enough_only_after_a_write_went_through() {
     node.now = node.now + Duration::from_secs(2);
     node.maintain(0);
     let told = node.step(true).space;
-    assert!(matches!(&told, Some(SpaceNews::Short(Shortage::Full(error))) if error.contains("/partitions/")), "{told:?}");
+    assert!(
+        matches!(&told, Some(SpaceNews::Short(Shortage::Full(error))) if error.contains("/partitions/")),
+        "{told:?}"
+    );
     node.now = node.now + Duration::from_secs(1);
     assert_eq!(node.step(true).space, None);
     node.disk.set_full(false);

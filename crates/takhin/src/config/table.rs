@@ -151,6 +151,30 @@ table! {
         /// Memory for committed records that are not in their segments yet.
         tail_max_bytes: Option<u64> = "storage.tail.max.bytes",
             integer_or(16 << 20, 1024 * GIB, "bytes", "auto", "an eighth of the memory, at least 64 MiB"), "auto";
+        /// Space that stays free on the file system of the data directory: below it writes are refused with KAFKA_STORAGE_ERROR,
+        /// reads go on, and writes too once a tenth more than this is free. 0 leaves it to the disk to be full.
+        free_space_min: Option<u64> = "storage.free.space.min.bytes",
+            integer_or(0, 1024 * GIB, "bytes", "auto", "a twentieth of the file system, at most 1 GiB"), "auto";
+    }
+
+    /// The HTTP port for Prometheus: `/metrics`.
+    metrics: Metrics {
+        /// Whether metrics are served.
+        enabled: bool = "metrics.enabled", Rule::Flag, "true";
+        /// Address to bind.
+        host: String = "metrics.host", Rule::Text { allowed: "an IP address or a host name", fits: listener::is_host }, "0.0.0.0";
+        /// Port to bind: 0 takes a free one, which the start prints.
+        port: u16 = "metrics.port", integer(0, PORT_MAX, ""), "9090";
+    }
+
+    /// The HTTP port for those who ask whether it works: `/health`, `/health/ready`, `/health/live`.
+    health: Health {
+        /// Whether health is served.
+        enabled: bool = "health.enabled", Rule::Flag, "true";
+        /// Address to bind.
+        host: String = "health.host", Rule::Text { allowed: "an IP address or a host name", fits: listener::is_host }, "0.0.0.0";
+        /// Port to bind: 0 takes a free one, which the start prints.
+        port: u16 = "health.port", integer(0, PORT_MAX, ""), "9091";
     }
 
     /// Messages for people, on standard error.

@@ -87,6 +87,10 @@ impl Serving {
             "--set",
             "server.host=127.0.0.1",
             "--set",
+            "metrics.port=0",
+            "--set",
+            "health.port=0",
+            "--set",
             "logging.level=warn",
             "--data-dir",
         ])

@@ -80,6 +80,11 @@ pub(crate) fn start(
     for topic in produce.topic_data.iter() {
         check_topic(broker, &produce, &topic, version, &mut verdicts, &mut parts, &mut checked)?;
     }
+    // Only now: what is heavy comes here a second time.
+    broker.counters.requested(request.key, version);
+    for answer in parts.iter().filter_map(|part| part.answer.as_ref()) {
+        broker.counters.failed(request.key, answer.error);
+    }
     if produce.acks == 0 {
         start_unanswered(broker, connection, &parts, checked);
         return Ok(());

@@ -1,0 +1,122 @@
+//! What a broker tells of itself, to whoever asks from another thread.
+//!
+//! The I/O thread answers between two requests, with references to the partitions' logs and no walk over their segments:
+//! the rest is asked of the logs by the one who reads the [`Observation`], on its own thread.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use cluster::stats::NodeStats;
+use env::disk::{Disk, Space};
+use storage::id::PartitionId;
+use storage::partition_log::LogReader;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::counters::Traffic;
+use crate::server::Broker;
+
+/// Questions that may wait.
+const ASKED_MAX: usize = 16;
+
+/// Asks a broker how it stands; clones ask the same one. May go to any thread.
+#[derive(Clone)]
+pub struct Observer {
+    ask: mpsc::Sender<oneshot::Sender<Observation>>,
+}
+
+/// How a broker stood at one moment.
+pub struct Observation {
+    /// What its clients did.
+    pub traffic: Traffic,
+    /// The node behind it.
+    pub node: NodeStats,
+    logs: Vec<(Arc<str>, LogReader)>,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+/// One partition.
+#[derive(Clone, Copy, Debug)]
+pub struct PartitionStats<'a> {
+    /// Its topic's name.
+    pub topic: &'a str,
+    /// Its number.
+    pub partition: i32,
+    /// The first offset that may be read.
+    pub log_start_offset: i64,
+    /// The offset that the next record gets.
+    pub log_end_offset: i64,
+    /// Segments.
+    pub segments: u64,
+    /// Their bytes.
+    pub segment_bytes: u64,
+    /// Bytes of the one that is appended to.
+    pub active_segment_bytes: u64,
+}
+
+impl Observer {
+    /// How the broker stands; `None` when it has ended. Waits for the I/O thread's next turn.
+    pub async fn observe(&self) -> Option<Observation> {
+        let (tell, told) = oneshot::channel();
+        self.ask.send(tell).await.ok()?;
+        told.await.ok()
+    }
+}
+
+impl Observation {
+    /// Every partition, those of a topic together. Locks each log for a moment.
+    pub fn partitions(&self) -> impl Iterator<Item = PartitionStats<'_>> {
+        self.logs.iter().map(|(topic, log)| {
+            let (offsets, stored) = (log.offsets(), log.stored_size());
+            PartitionStats {
+                topic,
+                partition: log.partition().partition,
+                log_start_offset: offsets.log_start,
+                log_end_offset: offsets.high_watermark,
+                segments: stored.segments as u64,
+                segment_bytes: stored.bytes,
+                active_segment_bytes: stored.active_bytes,
+            }
+        })
+    }
+
+    /// The file system of the data directory, asked now; `None` when it does not answer.
+    #[must_use]
+    pub fn space(&self) -> Option<Space> {
+        self.disk.space(&self.dir).ok()
+    }
+}
+
+/// Starts to answer observers, for ever, as a local task.
+pub(crate) fn answer_observers(broker: &Rc<Broker>, disk: Arc<dyn Disk>, dir: PathBuf) -> Observer {
+    let (ask, mut asked) = mpsc::channel::<oneshot::Sender<Observation>>(ASKED_MAX);
+    let broker = broker.clone();
+    env::spawn_local(async move {
+        while let Some(tell) = asked.recv().await {
+            let observation = Observation {
+                traffic: broker.traffic(),
+                node: broker.node().stats(),
+                logs: logs(&broker),
+                disk: disk.clone(),
+                dir: dir.clone(),
+            };
+            // Whoever asked may have given up.
+            let _ = tell.send(observation);
+        }
+    });
+    Observer { ask }
+}
+
+fn logs(broker: &Broker) -> Vec<(Arc<str>, LogReader)> {
+    let (image, partitions) = (broker.node().image(), broker.node().partitions());
+    let mut logs = Vec::new();
+    for topic in image.topics() {
+        for partition in (0..).take(topic.shards.len()) {
+            if let Some(found) = partitions.find(&PartitionId { topic_id: topic.id, partition }) {
+                logs.push((topic.name.clone(), found.reader.clone()));
+            }
+        }
+    }
+    logs
+}

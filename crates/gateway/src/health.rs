@@ -1,0 +1,63 @@
+//! `/health`, `/health/ready` and `/health/live`: three questions, each with status 200 for yes and 503 for no.
+//!
+//! Live: does the broker's I/O thread answer? A start that replays its log is alive. Ready: may clients come? Not before it
+//! serves, nor once it was told to stop; refused writes do not change it, reads go on. Health: is all as it should be, writes
+//! included? It says in words what is not.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde_json::json;
+
+use crate::doors::{Observed, Watched};
+
+pub(crate) fn routes(watched: Arc<Watched>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/health/ready", get(ready))
+        .route("/health/live", get(live))
+        .with_state(watched)
+}
+
+async fn health(State(watched): State<Arc<Watched>>) -> Response {
+    let (status, writes) = match watched.observe().await {
+        _ if watched.is_stopping.load(Ordering::Relaxed) => {
+            ("stopping", "refused: the broker stops".to_owned())
+        }
+        Observed::Starting => ("starting", "refused: the broker starts".to_owned()),
+        Observed::Stuck => ("stuck", "refused: the broker does not answer".to_owned()),
+        Observed::Serving(observation) => match observation.node.writes_refused {
+            None => ("healthy", "accepted".to_owned()),
+            Some(why) => ("degraded", format!("refused: {why}")),
+        },
+    };
+    let body = json!({
+        "status": status,
+        "writes": writes,
+        "version": watched.version,
+        "uptimeSeconds": watched.began.elapsed().as_secs(),
+    });
+    answer(status == "healthy", &body)
+}
+
+async fn ready(State(watched): State<Arc<Watched>>) -> Response {
+    let is_serving = matches!(watched.observe().await, Observed::Serving(_));
+    let is_ready = is_serving && !watched.is_stopping.load(Ordering::Relaxed);
+    answer(is_ready, &json!({ "ready": is_ready }))
+}
+
+async fn live(State(watched): State<Arc<Watched>>) -> Response {
+    let is_live =
+        !matches!(watched.observe().await, Observed::Stuck) || watched.is_stopping.load(Ordering::Relaxed);
+    answer(is_live, &json!({ "live": is_live }))
+}
+
+fn answer(is_good: bool, body: &serde_json::Value) -> Response {
+    let status = if is_good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{body}\n")).into_response()
+}
