@@ -72,6 +72,8 @@ class Takhin(Broker):
     kind = "takhin"
     # Ours has another name for one of Kafka's settings.
     NAMES = {"message.max.bytes": "max.message.bytes"}
+    # Settings that are not Kafka's.
+    OURS = ("storage.", "metrics.", "health.")
     STOP_SECONDS = 20
 
     def __init__(self, directory, settings=None, port=None):
@@ -79,6 +81,7 @@ class Takhin(Broker):
         self.data_dir = self.directory / "data"
         self.log_path = self.directory / "takhin.log"
         self.child = None
+        self.metrics_address = self.health_address = None
 
     @staticmethod
     def binary():
@@ -104,6 +107,9 @@ class Takhin(Broker):
             found = re.search(rb"listening on [^\s:]+:(\d+)", self.log_path.read_bytes()[begin:])
             if found:
                 self.port = int(found[1])
+                text = self.log_path.read_bytes()[begin:].decode(errors="replace")
+                said = dict(re.findall(r"^(metrics|health) on ([\d.]+:\d+)$", text, re.MULTILINE))
+                self.metrics_address, self.health_address = said["metrics"], said["health"]
                 return self
             if self.child.poll() is not None:
                 raise AssertionError(f"takhin exited with {self.child.returncode} at its start:\n{self.log()}")
@@ -116,15 +122,18 @@ class Takhin(Broker):
             "server:",
             "  host: 127.0.0.1",
             f"  port: {self.port or 0}",
-            # Several brokers run at once: each takes free ports.
-            "metrics: {host: 127.0.0.1, port: 0}",
-            "health: {host: 127.0.0.1, port: 0}",
-            "storage:",
-            f'  data.dir: "{self.data_dir}"',
+            "metrics.host: 127.0.0.1",
+            "health.host: 127.0.0.1",
+            f'storage.data.dir: "{self.data_dir}"',
         ]
-        if self.settings:
+        # Several brokers run at once: each takes free ports.
+        ours = {"metrics.port": 0, "health.port": 0}
+        ours |= {k: v for k, v in self.settings.items() if k.startswith(self.OURS)}
+        lines += [f"{k}: {v}" for k, v in ours.items()]
+        kafkas = {k: v for k, v in self.settings.items() if k not in ours}
+        if kafkas:
             lines.append("kafka:")
-            lines += [f"  {self.NAMES.get(k, k)}: {v}" for k, v in self.settings.items()]
+            lines += [f"  {self.NAMES.get(k, k)}: {v}" for k, v in kafkas.items()]
         return "\n".join(lines) + "\n"
 
     def alive(self):

@@ -14,6 +14,12 @@ def create(broker, name, partitions=1, configs=()):
     return name
 
 
+def delete(broker, name):
+    with raw.Connection(broker) as connection:
+        answer = connection.ask("DeleteTopics", 6, TimeoutMs=10_000, Topics=[{"Name": name}])
+        assert answer["Responses"][0]["ErrorCode"] == 0, answer
+
+
 def wait_ready(connection, name, partitions, seconds=20):
     deadline = time.monotonic() + seconds
     while any(p["ErrorCode"] for p in list_offsets(connection, name, range(partitions), -1)):
