@@ -151,10 +151,10 @@ def test_below_the_bound_writes_are_refused_and_deletion_brings_them_back(broker
 def test_a_disk_that_is_full_all_the_same_loses_nothing(broker_on, small_disk, topic_name):
     """Could break: ENOSPC of a segment, the log's next file or a checkpoint taken for a broken disk, or half a cut kept."""
     ballast = small_disk / "ballast"
-    ballast.write_bytes(bytes(60 * MIB))
+    ballast.write_bytes(bytes(150 * MIB))
     broker = broker_on({"storage.free.space.min.bytes": 0})
     writer = Writer(broker, create(broker, topic_name()))
-    for _ in range(3):
+    for _ in range(2):
         writer.write_until(NO_SPACE)
         # The rest goes, too: not a byte for a segment or the checkpoint.
         fill(small_disk / "filler")
@@ -162,7 +162,8 @@ def test_a_disk_that_is_full_all_the_same_loses_nothing(broker_on, small_disk, t
         assert broker.alive()
         (small_disk / "filler").unlink()
         with open(ballast, "r+b") as f:
-            f.truncate(ballast.stat().st_size - 20 * MIB)
+            # A whole file of the write-ahead log, which has 64 MiB, and some.
+            f.truncate(ballast.stat().st_size - 72 * MIB)
         wait_for(lambda: writer.write() is None)
         writer.check(broker)
     assert lines_with(broker, " ERROR ") == []

@@ -1,5 +1,5 @@
 //! A node on a disk that fills or fails: writes are refused, reads go on, and nothing acknowledged is lost.
-#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::cast_possible_wrap)]
 
 mod disk;
 
