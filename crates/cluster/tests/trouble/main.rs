@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::commit::{CommitListener, Committed, NewItem, Rewrite};
+use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::ProposeError;
 use storage::id::PartitionId;
@@ -56,7 +57,8 @@ impl Bench {
         let options = NodeOptions {
             cluster_id: "a-cluster".into(),
             broker_id: 1,
-            segment_bytes: 1 << 20,
+            log_defaults: LogConfig::default(),
+            retention_period: Duration::from_secs(3600),
             tail_bytes_max: 64 << 20,
             queued_bytes_max: 16 << 20,
             wal_bytes_max: 4 << 20,
