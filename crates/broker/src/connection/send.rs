@@ -118,6 +118,7 @@ fn write(connection: &Connection, answer: &mut Answer) -> Result<Sent, String> {
     Ok(match written {
         Ok(0) => Sent::Full,
         Ok(count) => {
+            connection.counters.sent(count);
             answer.advance(count);
             Sent::Some
         }

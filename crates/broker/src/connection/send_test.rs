@@ -71,7 +71,7 @@ fn sent(slices: Vec<LogSlice>) -> (Vec<u8>, Result<(), String>) {
         }));
         let (stream, peer) = listener.accept().await.unwrap();
         let (read, write) = stream.into_split();
-        let connection = Connection::new(peer, (String::new(), 0), write);
+        let connection = Connection::new(peer, (String::new(), 0), write, Rc::default());
         let pool = MemoryPool::new(1);
         let outcome = send(&pool, &connection, Answer::of_slices(slices)).await;
         assert!(pool.take(1).is_some(), "everything is given back");
