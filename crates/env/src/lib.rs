@@ -10,6 +10,8 @@ pub mod machine;
 mod machine_test;
 pub mod net;
 pub mod random;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 pub mod task;
 
 pub use clock::{Instant, WallTime, sleep, timeout};
