@@ -198,3 +198,38 @@ fn a_synced_block_that_changed_is_refused_by_name_and_position() {
     assert_eq!((named, position), (file, 4096));
     assert_eq!(what, "no valid frame, but the frame at 12288 says that it had been synced");
 }
+
+/// A follower that lags wants entries that left memory long ago: from several files, and not more than it has room for.
+#[test]
+fn entries_are_read_back_while_the_log_is_written() {
+    let scratch = Scratch::new("read-back");
+    let (wal, _, answers) = open(&scratch.0, small_files());
+    let payload = |index: u64| Bytes::from(vec![index as u8; 20_000]);
+    let entry = |index| Frame::Entry { term: 7, index, meta: 3, payload: payload(index).into() };
+    for index in 0..60 {
+        wal.append(ShardId(1), [entry(index)], Some(index)).unwrap();
+        wal.append(ShardId(2), [Frame::Vote(Bytes::from_static(b"vote"))], None).unwrap();
+        wal.submit();
+        answers.wait_for(index as usize + 1);
+    }
+    let read = |from, to, bytes_max| {
+        let (tell, told) = std::sync::mpsc::channel();
+        wal.read_back(ShardId(1), from..to, bytes_max, Box::new(move |read| tell.send(read).unwrap()));
+        told.recv().unwrap()
+    };
+    let all = read(2, 60, u64::MAX).unwrap();
+    assert_eq!(all.iter().map(|entry| entry.index).collect::<Vec<_>>(), (2..60).collect::<Vec<_>>());
+    assert!(
+        all.iter().all(|entry| (entry.term, entry.meta) == (7, 3) && entry.payload == payload(entry.index))
+    );
+    assert_eq!(read(10, 60, 50_000).unwrap().len(), 2);
+    assert_eq!(read(10, 60, 1).unwrap().len(), 1, "one at least, or a large entry would never be sent");
+    assert_eq!(read(58, 99, u64::MAX).unwrap().len(), 2, "what is not written yet is not read");
+    assert!(read(60, 61, u64::MAX).is_err());
+
+    wal.append(ShardId(1), [Frame::Purge(LogPosition { term: 7, index: 40 })], Some(60)).unwrap();
+    wal.submit();
+    answers.wait_for(61);
+    assert!(read(40, 60, u64::MAX).is_err(), "it is forgotten");
+    assert_eq!(read(41, 60, u64::MAX).unwrap().len(), 19);
+}

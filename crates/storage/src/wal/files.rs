@@ -99,6 +99,12 @@ impl LiveFiles {
         self.files.drain(..count).map(|file| FreeFile { generation: file.generation, bytes: file.bytes })
     }
 
+    /// The generation of the live file with this sequence.
+    pub(super) fn generation(&self, sequence: u32) -> Option<Generation> {
+        let at = self.files.partition_point(|file| file.generation.sequence() < sequence);
+        self.files.get(at).map(|file| file.generation).filter(|generation| generation.sequence() == sequence)
+    }
+
     fn find(&mut self, sequence: u32) -> &mut LiveFile {
         let at = self.files.partition_point(|file| file.generation.sequence() < sequence);
         let file = self.files.get_mut(at).expect("needed entries lie in live files");

@@ -3,7 +3,8 @@
 //! Hot path: `append` and `submit` take one lock for a moment; the WAL thread swaps the whole queue out, and is woken only
 //! when it sleeps. The listener is called once per write, under no lock.
 
-use std::path::{Path, PathBuf};
+use std::ops::Range;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{JoinHandle, Thread};
@@ -16,6 +17,7 @@ use super::error::{AppendError, Poisoned, WalError};
 use super::frame::Frame;
 use super::options::WalOptions;
 use super::queue::WalQueue;
+use super::read_back::{LocatedRead, ReadRequest, ThenRead};
 use super::recovery::Recovered;
 use super::stats::WalStats;
 use super::upkeep::{Upkeep, UpkeepDone};
@@ -25,7 +27,7 @@ use crate::id::ShardId;
 /// How long to wait before asking a full disk again.
 const SPACE_RETRY: Duration = Duration::from_secs(1);
 
-/// Told, on the WAL thread, what has become durable. It must not own a [`Wal`]: the last handle joins that thread.
+/// Told, by whoever writes (the WAL thread), what has become durable. It must not own a [`Wal`]: the last handle joins that thread.
 pub trait WalListener: Send + Sync {
     /// The frames of these tickets are durable, or will never be known to be. Called once per write, tickets in the order
     /// of their appends; what is left in `batch` is cleared afterwards. Must not block: the next write waits for it.
@@ -58,17 +60,34 @@ struct Threads {
     upkeep: Option<JoinHandle<()>>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     state: Mutex<State>,
-    /// The WAL thread waits to be woken.
+    /// Whoever writes waits to be woken.
     sleeping: AtomicBool,
     /// Entries are refused for want of space.
     no_space: AtomicBool,
     queued_bytes: AtomicU64,
     queued_bytes_max: u64,
     poisoned: OnceLock<Poisoned>,
-    wal_thread: OnceLock<Thread>,
+    writer: OnceLock<Waker>,
     upkeep_thread: OnceLock<Thread>,
+}
+
+/// How to wake whoever writes.
+pub(super) enum Waker {
+    /// The WAL thread.
+    Thread(Thread),
+    /// Who steps a [`super::WalSteps`].
+    Call(Box<dyn Fn() + Send + Sync>),
+}
+
+impl Waker {
+    fn wake(&self) {
+        match self {
+            Self::Thread(thread) => thread.unpark(),
+            Self::Call(call) => call(),
+        }
+    }
 }
 
 struct State {
@@ -78,6 +97,9 @@ struct State {
     /// At most one prepares a file; removals are added to it while it waits.
     upkeep: Option<Upkeep>,
     upkeep_done: Vec<UpkeepDone>,
+    /// Each shard's readers have one under way at most.
+    reads: Vec<ReadRequest>,
+    located: Vec<LocatedRead>,
     stats: WalStats,
     closing: bool,
 }
@@ -94,32 +116,22 @@ impl Wal {
         listener: Arc<dyn WalListener>,
     ) -> Result<(Self, Recovered), WalError> {
         let (core, recovered) = WalCore::open(disk.clone(), dir, options.clone())?;
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                queue: WalQueue::new(&recovered, &options),
-                releases: Vec::new(),
-                upkeep: None,
-                upkeep_done: Vec::new(),
-                stats: core.stats(),
-                closing: false,
-            }),
-            sleeping: AtomicBool::new(false),
-            no_space: AtomicBool::new(false),
-            queued_bytes: AtomicU64::new(0),
-            queued_bytes_max: options.queued_bytes_max,
-            poisoned: OnceLock::new(),
-            wal_thread: OnceLock::new(),
-            upkeep_thread: OnceLock::new(),
-        });
+        let shared = Shared::new(&core, &recovered, &options);
         let mut threads = Threads { shared: shared.clone(), wal: None, upkeep: None };
         let (for_upkeep, dir) = (shared.clone(), dir.to_owned());
-        let upkeep = env::spawn_thread("wal-upkeep", move || run_upkeep(&for_upkeep, &*disk, dir));
+        let upkeep = env::spawn_thread("wal-upkeep", move || run_upkeep(&for_upkeep, &*disk, &dir, &options));
         let upkeep = threads.upkeep.insert(upkeep.map_err(WalError::System)?).thread().clone();
         shared.upkeep_thread.set(upkeep).expect("set once");
-        let wal = env::spawn_thread("wal", move || run_wal(&shared, core, &*listener));
+        let turns = Turns::new(shared, core);
+        let wal = env::spawn_thread("wal", move || run_wal(turns, &*listener));
         let wal = threads.wal.insert(wal.map_err(WalError::System)?).thread().clone();
-        threads.shared.wal_thread.set(wal).expect("set once");
+        threads.shared.set_waker(Waker::Thread(wal));
         Ok((Self { threads: Arc::new(threads) }, recovered))
+    }
+
+    /// A handle without threads: whoever has the shared state writes.
+    pub(super) fn without_threads(shared: Arc<Shared>) -> Self {
+        Self { threads: Arc::new(Threads { shared, wal: None, upkeep: None }) }
     }
 
     /// Queues frames of one shard and returns at once; nothing is written before [`Wal::submit`].
@@ -211,6 +223,14 @@ impl Wal {
         }
     }
 
+    /// Reads entries of `shard` back from disk, off the writer's path: those of `range` that are written, from its begin on
+    /// without a gap, up to about `bytes_max` of payload but at least one. `then` is called once, on any thread.
+    pub fn read_back(&self, shard: ShardId, range: Range<u64>, bytes_max: u64, then: ThenRead) {
+        let shared = &self.threads.shared;
+        shared.lock().reads.push(ReadRequest { shard, range, bytes_max, then });
+        shared.wake();
+    }
+
     /// Why writing has stopped, when it has.
     #[must_use]
     pub fn poisoned(&self) -> Option<&Poisoned> {
@@ -241,6 +261,32 @@ impl Drop for Threads {
 }
 
 impl Shared {
+    pub(super) fn new(core: &WalCore, recovered: &Recovered, options: &WalOptions) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                queue: WalQueue::new(recovered, options),
+                releases: Vec::new(),
+                upkeep: None,
+                upkeep_done: Vec::new(),
+                reads: Vec::new(),
+                located: Vec::new(),
+                stats: core.stats(),
+                closing: false,
+            }),
+            sleeping: AtomicBool::new(false),
+            no_space: AtomicBool::new(false),
+            queued_bytes: AtomicU64::new(0),
+            queued_bytes_max: options.queued_bytes_max,
+            poisoned: OnceLock::new(),
+            writer: OnceLock::new(),
+            upkeep_thread: OnceLock::new(),
+        })
+    }
+
+    pub(super) fn set_waker(&self, waker: Waker) {
+        assert!(self.writer.set(waker).is_ok(), "one writer");
+    }
+
     /// A caller that panicked under the lock left the state whole: all it does there is push.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -248,20 +294,59 @@ impl Shared {
 
     fn wake(&self) {
         if self.sleeping.swap(false, Ordering::SeqCst)
-            && let Some(thread) = self.wal_thread.get()
+            && let Some(writer) = self.writer.get()
         {
-            thread.unpark();
+            writer.wake();
         }
+    }
+
+    /// Says that whoever writes is about to sleep; false when there is something to do.
+    pub(super) fn fall_asleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::SeqCst);
+        let state = self.lock();
+        state.queue.is_empty() && state.upkeep_done.is_empty() && state.reads.is_empty() && !state.closing
+    }
+
+    /// The next thing that is to be done beside the writer.
+    pub(super) fn take_aside(&self) -> Option<Aside> {
+        let mut state = self.lock();
+        // A follower waits for what is read; nobody waits for a file.
+        match state.located.pop() {
+            Some(read) => Some(Aside::Read(read)),
+            None => state.upkeep.take().map(Aside::Upkeep),
+        }
+    }
+
+    pub(super) fn upkeep_done(&self, done: UpkeepDone) {
+        self.lock().upkeep_done.push(done);
+        self.wake();
     }
 }
 
-/// The WAL thread: takes what is there, writes a group, tells the listener, until the last handle is gone.
-fn run_wal(shared: &Shared, mut core: WalCore, listener: &dyn WalListener) {
-    let _guard = AbortOnPanic;
-    let mut releases = Vec::new();
-    let mut asked_for_space = Instant::now();
-    loop {
-        let closing = take(shared, &mut core, &mut releases);
+/// What is done beside the writer.
+pub(super) enum Aside {
+    Read(LocatedRead),
+    Upkeep(Upkeep),
+}
+
+/// The writing side of the handle, turn by turn.
+pub(super) struct Turns {
+    pub(super) shared: Arc<Shared>,
+    core: WalCore,
+    releases: Vec<(ShardId, u64)>,
+    reads: Vec<ReadRequest>,
+    asked_for_space: Instant,
+}
+
+impl Turns {
+    pub(super) fn new(shared: Arc<Shared>, core: WalCore) -> Self {
+        Self { shared, core, releases: Vec::new(), reads: Vec::new(), asked_for_space: Instant::now() }
+    }
+
+    /// Takes what is there and writes a group of it; the second result is true once the last handle is gone.
+    pub(super) fn turn(&mut self, listener: &dyn WalListener) -> (Step, bool) {
+        let Self { shared, core, releases, reads, asked_for_space } = self;
+        let closing = take(shared, core, releases, reads);
         for (shard, index) in releases.drain(..) {
             core.release(shard, index);
         }
@@ -280,16 +365,22 @@ fn run_wal(shared: &Shared, mut core: WalCore, listener: &dyn WalListener) {
         }
         if asked_for_space.elapsed() >= SPACE_RETRY {
             core.retry();
-            asked_for_space = Instant::now();
+            *asked_for_space = Instant::now();
         }
-        request_upkeep(shared, &mut core);
-        if step == Step::Wrote {
-            continue;
+        request_aside(shared, core, reads);
+        (step, closing)
+    }
+}
+
+/// The WAL thread: takes what is there, writes a group, tells the listener, until the last handle is gone.
+fn run_wal(mut turns: Turns, listener: &dyn WalListener) {
+    let _guard = AbortOnPanic;
+    loop {
+        match turns.turn(listener) {
+            (Step::Wrote, _) => {}
+            (_, true) => return,
+            _ => sleep(&turns.shared, turns.core.refuses_entries()),
         }
-        if closing {
-            return;
-        }
-        sleep(shared, core.refuses_entries());
     }
 }
 
@@ -305,7 +396,12 @@ impl Drop for AbortOnPanic {
 }
 
 /// Moves what callers left into the core; true when the last handle is gone.
-fn take(shared: &Shared, core: &mut WalCore, releases: &mut Vec<(ShardId, u64)>) -> bool {
+fn take(
+    shared: &Shared,
+    core: &mut WalCore,
+    releases: &mut Vec<(ShardId, u64)>,
+    reads: &mut Vec<ReadRequest>,
+) -> bool {
     let mut state = shared.lock();
     if state.closing || shared.poisoned.get().is_some() {
         // Nobody is left to submit it; or nobody's submission can help it.
@@ -314,6 +410,7 @@ fn take(shared: &Shared, core: &mut WalCore, releases: &mut Vec<(ShardId, u64)>)
     core.take(&mut state.queue);
     shared.queued_bytes.store(state.queue.bytes(), Ordering::Relaxed);
     std::mem::swap(&mut state.releases, releases);
+    std::mem::swap(&mut state.reads, reads);
     for done in state.upkeep_done.drain(..) {
         core.upkeep_done(done);
     }
@@ -321,13 +418,21 @@ fn take(shared: &Shared, core: &mut WalCore, releases: &mut Vec<(ShardId, u64)>)
     state.closing
 }
 
-fn request_upkeep(shared: &Shared, core: &mut WalCore) {
-    let Some(upkeep) = core.upkeep() else { return };
-    let mut state = shared.lock();
-    match &mut state.upkeep {
-        Some(waiting) => waiting.join(upkeep),
-        None => state.upkeep = Some(upkeep),
+/// Leaves for the thread beside what it is to do: what the core wants, and reads, whose places only the core knows.
+fn request_aside(shared: &Shared, core: &mut WalCore, reads: &mut Vec<ReadRequest>) {
+    let upkeep = core.upkeep();
+    if upkeep.is_none() && reads.is_empty() {
+        return;
     }
+    let mut state = shared.lock();
+    state.located.extend(reads.drain(..).map(|read| core.locate(read)));
+    state.upkeep = match (state.upkeep.take(), upkeep) {
+        (Some(mut waiting), Some(upkeep)) => {
+            waiting.join(upkeep);
+            Some(waiting)
+        }
+        (waiting, upkeep) => waiting.or(upkeep),
+    };
     drop(state);
     if let Some(thread) = shared.upkeep_thread.get() {
         thread.unpark();
@@ -336,10 +441,7 @@ fn request_upkeep(shared: &Shared, core: &mut WalCore) {
 
 /// Sleeps until woken; for a while only when space is awaited.
 fn sleep(shared: &Shared, awaits_space: bool) {
-    shared.sleeping.store(true, Ordering::SeqCst);
-    let state = shared.lock();
-    let idle = state.queue.is_empty() && state.upkeep_done.is_empty() && !state.closing;
-    drop(state);
+    let idle = shared.fall_asleep();
     if idle && awaits_space {
         env::task::park_timeout(SPACE_RETRY);
     } else {
@@ -350,21 +452,16 @@ fn sleep(shared: &Shared, awaits_space: bool) {
     shared.sleeping.store(false, Ordering::SeqCst);
 }
 
-/// The upkeep thread: does what the core asks for, one thing at a time.
-fn run_upkeep(shared: &Shared, disk: &dyn Disk, dir: PathBuf) {
+/// The upkeep thread: does what is to be done beside the writer, one thing at a time.
+fn run_upkeep(shared: &Shared, disk: &dyn Disk, dir: &Path, options: &WalOptions) {
     loop {
-        let (upkeep, closing) = {
-            let mut state = shared.lock();
-            (state.upkeep.take(), state.closing)
-        };
-        match upkeep {
-            Some(upkeep) if !closing => {
-                let done = upkeep.run(disk, &dir);
-                shared.lock().upkeep_done.push(done);
-                shared.wake();
-            }
-            _ if closing => return,
-            _ => std::thread::park(),
+        if shared.lock().closing {
+            return;
+        }
+        match shared.take_aside() {
+            Some(Aside::Read(read)) => read.run(disk, dir, options),
+            Some(Aside::Upkeep(upkeep)) => shared.upkeep_done(upkeep.run(disk, dir)),
+            None => std::thread::park(),
         }
     }
 }

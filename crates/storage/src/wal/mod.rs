@@ -1,7 +1,8 @@
 //! The write-ahead log: one sequence of files per node, shared by all shards.
 //!
 //! Callers hand over frames and learn when they are on disk; everyone waiting shares one write and one sync. Consumers are
-//! never served from here: it is read at start-up only, and when a quiet shard's entries are copied out of a file that is due.
+//! never served from here: it is read at start-up, when a quiet shard's entries are copied out of a file that is due, and for
+//! a follower that lags.
 //!
 //! | file | what |
 //! |---|---|
@@ -13,6 +14,8 @@
 //! | `switch` | going from one file to the next |
 //! | `upkeep` | prewriting, recycling and removing files, off the commit's path |
 //! | `recovery`, `scan` | reading it all back |
+//! | `read_back` | reading a few entries back |
+//! | `stepped` | the log behind its handle without threads, for a simulation |
 //! | `inspect` | checking and showing it, for tools |
 //!
 //! Invariant: recovery returns every acknowledged frame, byte for byte, in its shard's order, or refuses to start.
@@ -34,10 +37,12 @@ mod options;
 mod queue;
 #[cfg(test)]
 mod queue_test;
+mod read_back;
 mod recovery;
 mod scan;
 mod shard;
 mod stats;
+mod stepped;
 mod switch;
 mod upkeep;
 mod writer;
@@ -49,8 +54,10 @@ pub use handle::{Wal, WalListener, WalTrouble};
 pub use options::Planted;
 pub use options::WalOptions;
 pub use queue::WalQueue;
+pub use read_back::{ReadBackError, ThenRead};
 pub use recovery::{Recovered, RecoveredEntry, RecoveredShard};
 pub use stats::{SYNC_TIME_BOUNDS_US, WalStats};
+pub use stepped::WalSteps;
 pub use upkeep::{Upkeep, UpkeepDone};
 pub use writer::{Step, WalCore};
 

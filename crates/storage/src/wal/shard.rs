@@ -115,6 +115,12 @@ impl ShardState {
             .map(|(at, location)| (self.first + at as u64, *location))
     }
 
+    /// Where the entry at `index` lies, if the log has it.
+    pub(super) fn location(&self, index: u64) -> Option<Location> {
+        let at = usize::try_from(index.checked_sub(self.first)?).ok()?;
+        self.entries.get(at).copied()
+    }
+
     /// An entry has a second copy, and the first is not needed any more.
     pub(super) fn relocate(&mut self, index: u64, to: Location, files: &mut LiveFiles) {
         let at = usize::try_from(index - self.first).expect("entries fit memory");
