@@ -1,7 +1,7 @@
 //! Which leader epoch began at which offset (KIP-101), for followers and consumers that ask where an epoch ended.
 
 /// The first offset of a leader epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochStart {
     /// The epoch.
     pub epoch: i32,

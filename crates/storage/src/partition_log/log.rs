@@ -10,6 +10,7 @@ use super::cut::{Cut, DeletedLog};
 use super::epochs::LeaderEpochs;
 use super::producers::{ProducerStamp, Producers, Verdict};
 use super::reader::LogReader;
+use super::snapshot::{PartitionState, StoredBatch};
 use super::tail::{EntryPin, Tail, TailBatch};
 use super::view::{LogView, SharedLog, StoredPart};
 use crate::id::{PartitionId, ShardId};
@@ -86,7 +87,7 @@ pub(crate) struct RecoveredLog {
 }
 
 impl PartitionLog {
-    /// A log that begins at offset 0, created by the entry at `index`.
+    /// A log without a record that begins where `stored` ends, created by the entry at `index`.
     pub(super) fn create(
         partition: PartitionId,
         shard: ShardId,
@@ -95,11 +96,12 @@ impl PartitionLog {
         published: &Arc<AtomicU64>,
         stored: Arc<StoredPart>,
     ) -> Self {
+        let begin = stored.end;
         let view = LogView {
             stored,
             tail: Tail::default(),
-            log_start: 0,
-            log_end: 0,
+            log_start: begin,
+            log_end: begin,
             epochs: LeaderEpochs::default(),
             cuts: 0,
             is_deleted: false,
@@ -110,7 +112,7 @@ impl PartitionLog {
             epoch_base,
             replayed_to: 0,
             last_index: index,
-            cut_end: 0,
+            cut_end: begin,
             uncut: None,
             is_listed: false,
             is_new: true,
@@ -271,6 +273,67 @@ impl PartitionLog {
             batches,
             roll: None,
         }
+    }
+
+    /// What another replica needs to know of this one beside its batches; all entries up to `applied` have been applied.
+    pub(super) fn state(&self, applied: u64) -> PartitionState {
+        let view = self.log.view();
+        PartitionState {
+            partition: self.log.partition,
+            epoch_base: self.epoch_base,
+            index: applied.max(self.replayed_to),
+            log_start: view.log_start,
+            log_end: view.log_end,
+            epochs: view.epochs.starts().to_vec(),
+            producers: self.producers.entries().map(|(id, entry)| (id, entry.clone())).collect(),
+        }
+    }
+
+    /// The offset that the next record gets.
+    pub(super) fn log_end(&self) -> i64 {
+        self.log.view().log_end
+    }
+
+    /// True when entries behind `index` took effect before the restart.
+    pub(super) fn is_ahead_of(&self, index: u64) -> bool {
+        self.replayed_to > index
+    }
+
+    /// Becomes what another replica says it is, with the batches that are missing here, from the log end on.
+    pub(super) fn install(
+        &mut self,
+        state: &PartitionState,
+        batches: Vec<StoredBatch>,
+        pin: &Arc<EntryPin>,
+        now: Instant,
+    ) {
+        let mut bytes = 0;
+        let mut view = self.log.view();
+        for StoredBatch { base_offset, batch } in batches {
+            assert_eq!(base_offset, view.log_end, "batches are checked before they are installed");
+            bytes += batch.bytes.len() as u64;
+            let last_offset = base_offset + i64::from(batch.last_offset_delta);
+            view.tail.push(TailBatch {
+                base_offset,
+                last_offset,
+                leader_epoch: batch.leader_epoch,
+                max_timestamp: batch.max_timestamp,
+                offset_of_max_timestamp: base_offset + i64::from(batch.max_timestamp_delta),
+                index: state.index,
+                bytes: batch.bytes,
+                pin: Arc::clone(pin),
+            });
+            view.log_end = last_offset + 1;
+        }
+        assert_eq!(view.log_end, state.log_end, "batches are checked before they are installed");
+        view.log_start = view.log_start.max(state.log_start);
+        view.epochs = LeaderEpochs::of(&state.epochs);
+        drop(view);
+        self.epochs_changed = true;
+        self.epoch_base = state.epoch_base;
+        self.producers.replace(&state.producers);
+        self.replayed_to = state.index;
+        self.changed(state.index, bytes, now);
     }
 
     /// Ends the log: readers find it deleted, its tail's memory is free.

@@ -18,6 +18,7 @@
 //! | `reader`, `slice` | reading by offset, time and leader epoch |
 //! | `segment`, `offset_index`, `index_file` | files of batches, and where in them to begin |
 //! | `producers`, `epochs` | idempotence, and leader epochs |
+//! | `snapshot` | what brings another replica to the same state |
 //! | `cut`, `due`, `shard_logs` | what leaves the tail when, and in which order |
 //! | `extent` | how large the parts are |
 //!
@@ -39,6 +40,9 @@ mod reader;
 mod segment;
 mod shard_logs;
 mod slice;
+mod snapshot;
+#[cfg(test)]
+mod snapshot_test;
 mod tail;
 mod view;
 
@@ -50,6 +54,7 @@ pub use log::{Appended, NewBatch, PartitionLog};
 pub use reader::{LogOffsets, LogRead, LogReader, MaxTimestamp, ReadError, StoredSize, TimestampedBatch};
 pub use shard_logs::{Maintained, ShardLogs};
 pub use slice::{BATCH_START_BYTES, LogSlice, ReadSliceError, batch_start};
+pub use snapshot::{InstallError, PartitionState, StoredBatch};
 pub use tail::{EntryPin, PinnedBytes, TailBatch};
 
 pub(crate) use index_file::IndexMark;

@@ -64,7 +64,7 @@ pub enum Verdict {
 }
 
 /// A batch of a producer that was appended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct ProducerBatch {
     /// Sequence of the first record.
     pub base_sequence: i32,
@@ -83,7 +83,7 @@ impl ProducerBatch {
 }
 
 /// A producer's last batches, oldest first, all of one producer epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProducerEntry {
     epoch: i16,
     count: u8,
@@ -316,6 +316,22 @@ impl Producers {
     #[must_use]
     pub fn entry(&self, id: i64) -> Option<&ProducerEntry> {
         self.entries.get(&id).map(|tracked| &tracked.entry)
+    }
+
+    /// All producers' state, in order of their ids.
+    pub fn entries(&self) -> impl Iterator<Item = (i64, &ProducerEntry)> {
+        self.entries.iter().map(|(id, tracked)| (*id, &tracked.entry))
+    }
+
+    /// Forgets all and remembers `entries`, as another replica has them.
+    pub fn replace(&mut self, entries: &[(i64, ProducerEntry)]) {
+        let before = std::mem::take(&mut self.entries);
+        self.entries = entries
+            .iter()
+            .map(|(id, entry)| (*id, Box::new(Tracked { entry: entry.clone(), is_changed: true })))
+            .collect();
+        self.changed = self.entries.keys().copied().collect();
+        self.removed.extend(before.into_keys().filter(|id| !self.entries.contains_key(id)));
     }
 
     /// What changed since the last call: it goes into a cut.

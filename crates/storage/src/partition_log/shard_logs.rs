@@ -19,6 +19,7 @@ use super::cut::Work;
 use super::due::DueLimits;
 use super::log::{Appended, NewBatch, PartitionLog, RecoveredLog};
 use super::reader::LogReader;
+use super::snapshot::{InstallError, PartitionState, StoredBatch};
 use super::tail::{EntryPin, PinnedBytes};
 use super::view::StoredPart;
 use crate::id::{PartitionId, ShardId};
@@ -203,6 +204,71 @@ impl ShardLogs {
     ) -> Option<Appended> {
         let time_ms = self.entry_time_ms;
         self.changed(index, *partition, now, |log| log.append(index, time_ms, pin, batch, now))
+    }
+
+    /// What another replica needs to know of every partition beside its batches, in no order; all entries up to `applied`
+    /// have been applied.
+    #[must_use]
+    pub fn states(&self, applied: u64) -> Vec<PartitionState> {
+        self.logs.values().map(|log| log.state(applied)).collect()
+    }
+
+    /// The index that is reported covered.
+    #[must_use]
+    pub fn covered(&self) -> u64 {
+        self.covered
+    }
+
+    /// Brings a partition to the state of another replica, whose `batches` reach from this log's end, or from the other's
+    /// log start if that lies behind it, to the other's end; batches that are here already are left out. `None` when this
+    /// log is ahead of the state: then it stays as it is. Else a reader of the log, which may be another than before.
+    ///
+    /// # Errors
+    /// When batches are missing or cut otherwise than here; nothing was changed.
+    pub fn install(
+        &mut self,
+        state: &PartitionState,
+        batches: Vec<StoredBatch>,
+        now: Instant,
+    ) -> Result<Option<LogReader>, InstallError> {
+        let (index, partition) = (state.index, state.partition);
+        let known = self.logs.get(&partition);
+        if known.is_some_and(|log| log.has_replayed(index)) {
+            return Ok(None);
+        }
+        let end = known.map(PartitionLog::log_end);
+        let begin = end.filter(|end| *end >= state.log_start);
+        let missing = state.missing_from(begin.unwrap_or(state.log_start), batches)?;
+        if end.is_some() && begin.is_none() {
+            // The other replica has deleted what comes behind this log's end.
+            self.delete(index, &partition);
+        }
+        if !self.logs.contains_key(&partition) {
+            let stored = Arc::new(StoredPart { end: state.log_start, ..StoredPart::default() });
+            let (base, published) = (state.epoch_base, &self.published);
+            let log = PartitionLog::create(partition, self.shard, base, index, published, stored);
+            self.logs.insert(partition, log);
+        }
+        let pin = self.pinned.pin(missing.iter().map(|stored| stored.batch.bytes.len() as u64).sum());
+        Ok(self.changed(index, partition, now, |log| {
+            log.install(state, missing, &pin, now);
+            log.reader()
+        }))
+    }
+
+    /// Deletes the partitions that `is_known` does not know, but for those that are ahead of `index`, and names them.
+    pub fn delete_unknown(
+        &mut self,
+        index: u64,
+        is_known: impl Fn(&PartitionId) -> bool,
+    ) -> Vec<PartitionId> {
+        let is_gone = |log: &&PartitionLog| !log.is_ahead_of(index) && !is_known(&log.partition());
+        let mut gone: Vec<_> = self.logs.values().filter(is_gone).map(PartitionLog::partition).collect();
+        gone.sort_unstable();
+        for partition in &gone {
+            self.delete(index, partition);
+        }
+        gone
     }
 
     /// Moves a partition's log start forward, never back and never beyond its log end (retention and DeleteRecords, decided

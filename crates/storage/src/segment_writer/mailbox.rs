@@ -17,6 +17,8 @@ pub(super) struct Mailbox {
     arrived: Condvar,
     /// As of the last step.
     stats: Mutex<StoreStats>,
+    /// Called instead, where there is no thread to wake.
+    wake: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// How the thread ends.
@@ -47,6 +49,16 @@ impl Letters {
 }
 
 impl Mailbox {
+    /// A mailbox of a writer without a thread.
+    pub(super) fn waking(wake: Box<dyn Fn() + Send + Sync>) -> Self {
+        Self { wake: Some(wake), ..Self::default() }
+    }
+
+    /// What has arrived.
+    pub(super) fn take(&self) -> Letters {
+        std::mem::take(&mut *self.lock())
+    }
+
     pub(super) fn submit(&self, mut works: Vec<Work>) {
         if !works.is_empty() {
             self.post(|letters| letters.works.append(&mut works));
@@ -97,8 +109,10 @@ impl Mailbox {
         let was_empty = letters.is_empty();
         add(&mut letters);
         drop(letters);
-        if was_empty {
-            self.arrived.notify_one();
+        match &self.wake {
+            Some(wake) => wake(),
+            None if was_empty => self.arrived.notify_one(),
+            None => {}
         }
     }
 

@@ -37,4 +37,4 @@ pub use dirty::CheckpointLimits;
 pub use recovery::{Recovered, RecoveredShard};
 pub use space::{Shortage, SpaceNews};
 pub use stats::{CheckpointLag, StoreStats};
-pub use store::{Store, StoreListener, StoreOptions};
+pub use store::{Store, StoreListener, StoreOptions, StoreSteps};

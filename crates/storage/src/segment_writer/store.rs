@@ -9,7 +9,7 @@ use env::disk::Disk;
 
 use super::core::{Progress, StoreError, WriterCore};
 use super::dirty::CheckpointLimits;
-use super::mailbox::{Closing, Mailbox};
+use super::mailbox::{Closing, Letters, Mailbox};
 use super::recovery::Recovered;
 use super::stats::StoreStats;
 use crate::partition_log::{DueLimits, PinnedBytes, Work};
@@ -73,7 +73,7 @@ impl Store {
         let nudged = Arc::clone(&mailbox);
         let (core, recovered) = WriterCore::open(disk, dir, options, Box::new(move || nudged.nudge()))?;
         let read = Arc::clone(&mailbox);
-        let thread = env::spawn_thread("segment-writer", move || run(core, &read, listener.as_ref()))
+        let thread = env::spawn_thread("segment-writer", move || run(core, read, listener.as_ref()))
             .map_err(StoreError::Thread)?;
         Ok((Self { mailbox, thread: Some(thread) }, recovered))
     }
@@ -118,26 +118,79 @@ impl Drop for Store {
     }
 }
 
-fn run(mut core: WriterCore, mailbox: &Mailbox, listener: &dyn StoreListener) {
-    // Once at the start: the disk may be full already.
-    let mut wake_at = Some(Instant::now());
-    let mut closing = None;
-    loop {
-        let letters = mailbox.wait(wake_at);
-        closing = closing.or(letters.closing);
-        if closing == Some(Closing::Abandon) {
-            return;
+/// A store whose segment writer is stepped: a simulation decides when it works.
+pub struct StoreSteps(Turns);
+
+impl StoreSteps {
+    /// As [`Store::open`], but nothing is done before [`StoreSteps::turn`]; `wake` is called when a turn is worth it.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: &StoreOptions,
+        wake: Box<dyn Fn() + Send + Sync>,
+    ) -> Result<(Store, Self, Recovered), StoreError> {
+        let mailbox = Arc::new(Mailbox::waking(wake));
+        let nudged = Arc::clone(&mailbox);
+        let (core, recovered) = WriterCore::open(disk, dir, options, Box::new(move || nudged.nudge()))?;
+        let store = Store { mailbox: Arc::clone(&mailbox), thread: None };
+        Ok((store, Self(Turns::new(core, mailbox)), recovered))
+    }
+
+    /// Does some of what was submitted and tells `listener`; when to call again though nothing else comes.
+    pub fn turn(&mut self, now: Instant, listener: &dyn StoreListener) -> Option<Instant> {
+        let letters = self.0.mailbox.take();
+        self.0.turn(letters, now, listener).flatten()
+    }
+}
+
+/// The segment writer, turn by turn.
+struct Turns {
+    core: WriterCore,
+    mailbox: Arc<Mailbox>,
+    closing: Option<Closing>,
+    checkpoint_wanted: bool,
+}
+
+impl Turns {
+    fn new(core: WriterCore, mailbox: Arc<Mailbox>) -> Self {
+        Self { core, mailbox, closing: None, checkpoint_wanted: false }
+    }
+
+    /// When to turn again though nothing new came; the outer `None` says that it has ended.
+    fn turn(
+        &mut self,
+        letters: Letters,
+        now: Instant,
+        listener: &dyn StoreListener,
+    ) -> Option<Option<Instant>> {
+        self.closing = self.closing.or(letters.closing);
+        if self.closing == Some(Closing::Abandon) {
+            return None;
         }
-        core.submit(letters.works);
-        let mut progress = core.step(Instant::now(), letters.checkpoint_now || closing.is_some());
-        wake_at = progress.wake_at.take();
+        self.core.submit(letters.works);
+        // There may be more works than a step does.
+        self.checkpoint_wanted |= letters.checkpoint_now || self.closing.is_some();
+        let mut progress = self.core.step(now, self.checkpoint_wanted);
+        self.checkpoint_wanted &= !self.core.is_idle();
+        let wake_at = progress.wake_at.take();
         let is_stuck = progress.no_space.is_some();
-        mailbox.note_stats(core.stats());
+        self.mailbox.note_stats(self.core.stats());
         if !progress.is_empty() {
             listener.progressed(progress);
         }
-        if closing.is_some() && (core.is_idle() || is_stuck) {
-            return;
-        }
+        let has_ended = self.closing.is_some() && (self.core.is_idle() || is_stuck);
+        (!has_ended).then_some(wake_at)
+    }
+}
+
+fn run(core: WriterCore, mailbox: Arc<Mailbox>, listener: &dyn StoreListener) {
+    let mut turns = Turns::new(core, mailbox);
+    // Once at the start: the disk may be full already.
+    let mut wake_at = Some(Instant::now());
+    while let Some(next) = turns.turn(turns.mailbox.wait(wake_at), Instant::now(), listener) {
+        wake_at = next;
     }
 }
