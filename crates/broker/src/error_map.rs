@@ -18,6 +18,7 @@ pub(crate) fn refused(error: &Refused) -> ErrorCode {
 pub(crate) fn propose(error: &ProposeError) -> ErrorCode {
     match error {
         ProposeError::NotLeader => ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ProposeError::Unknown => ErrorCode::REQUEST_TIMED_OUT,
         ProposeError::Stopped => ErrorCode::KAFKA_STORAGE_ERROR,
     }
 }

@@ -13,6 +13,7 @@
 //! | `producer_expiry` | which producers are forgotten |
 //! | [`stats`] | what a node tells of itself |
 //! | [`node`] | opens it all, and creates and deletes topics |
+//! | `simulated` | a replica without threads and without a Kafka view, for the simulation of a cluster |
 
 pub mod commit;
 pub mod log_config;
@@ -25,6 +26,8 @@ mod replay;
 mod replay_test;
 mod retention;
 pub mod shard;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 pub mod stats;
 mod storekeeper;
 pub mod watch;

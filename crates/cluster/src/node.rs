@@ -28,7 +28,7 @@ use crate::partitions::Partitions;
 use crate::producer_expiry;
 use crate::replay::Replay;
 use crate::retention::{RetentionKeeper, Stir, advance_log_starts};
-use crate::shard::consensus::{OpenError, RaftNodeId, Shard};
+use crate::shard::consensus::{OpenError, RaftNodeId, Shard, ShardParts};
 use crate::shard::data::DataMachine;
 use crate::shard::entry::{self, EntryKind};
 use crate::shard::outcome::{Outcome, ProposeError};
@@ -212,9 +212,17 @@ impl<W: 'static> Node<W> {
             shard.covered,
             shard.state.as_ref(),
         )?;
-        storekeeper.covered(METADATA_SHARD, shard.covered);
-        let metadata =
-            Shard::open_alone(METADATA_SHARD, THIS_NODE, wal.clone(), recovered, Box::new(machine)).await?;
+        let metadata = Shard::open_alone(ShardParts {
+            id: METADATA_SHARD,
+            node: THIS_NODE,
+            wal: wal.clone(),
+            recovered,
+            // Without a snapshot nothing was covered that the machine needs: its entries are all in the WAL.
+            covered: if shard.state.is_some() { shard.covered } else { 0 },
+            machine: Box::new(machine),
+            progress: storekeeper.log_progress(METADATA_SHARD),
+        })
+        .await?;
 
         let partitions = Rc::new(Partitions::default());
         let (recovered, shard) = (take_shard(&mut in_wal, DATA_SHARD), stored.take(DATA_SHARD));
@@ -222,9 +230,16 @@ impl<W: 'static> Node<W> {
         wal.wal().release(DATA_SHARD, shard.covered);
         let logs = Rc::new(RefCell::new(shard.logs));
         let machine = DataMachine::new(logs.clone(), partitions.clone(), storekeeper.clone());
-        storekeeper.covered(DATA_SHARD, shard.covered);
-        let data =
-            Shard::open_alone(DATA_SHARD, THIS_NODE, wal.clone(), recovered, Box::new(machine)).await?;
+        let data = Shard::open_alone(ShardParts {
+            id: DATA_SHARD,
+            node: THIS_NODE,
+            wal: wal.clone(),
+            recovered,
+            covered: shard.covered,
+            machine: Box::new(machine),
+            progress: storekeeper.log_progress(DATA_SHARD),
+        })
+        .await?;
 
         env::spawn_local(producer_expiry::run(data.clone(), logs, room.clone()));
         let limits = CommitLimits {
@@ -481,12 +496,16 @@ fn open_store(
     Ok((store, mailbox, recovered))
 }
 
-fn take_shard(recovered: &mut wal::Recovered, shard: ShardId) -> wal::RecoveredShard {
+pub(crate) fn take_shard(recovered: &mut wal::Recovered, shard: ShardId) -> wal::RecoveredShard {
     recovered.shards.remove(&shard).unwrap_or_default()
 }
 
 /// What the WAL has released must be in the checkpoint.
-fn check_no_gap(shard: ShardId, in_wal: &wal::RecoveredShard, covered: u64) -> Result<(), NodeError> {
+pub(crate) fn check_no_gap(
+    shard: ShardId,
+    in_wal: &wal::RecoveredShard,
+    covered: u64,
+) -> Result<(), NodeError> {
     match in_wal.purged {
         Some(purged) if purged.index > covered => {
             Err(NodeError::Gap { shard, purged: purged.index, covered })

@@ -57,6 +57,12 @@ impl Partitions {
         self.by_id.borrow_mut().entry(id).or_insert(partition);
     }
 
+    /// The partition has `reader` from now on, though there may have been another; whoever waits looks again.
+    pub(crate) fn replace(&self, reader: LogReader, epoch_base: i32) {
+        self.remove(&reader.partition());
+        self.insert(reader, epoch_base);
+    }
+
     pub(crate) fn remove(&self, id: &PartitionId) {
         if let Some(partition) = self.by_id.borrow_mut().remove(id) {
             partition.watchers.close();

@@ -23,6 +23,8 @@ use crate::log_config::LogConfigs;
 use crate::replay::{Replay, ReplayMeter};
 use crate::retention::Stir;
 use crate::stats::ShardStats;
+use crate::shard::log_progress::LogProgress;
+use crate::shard::planted::{Plan, planted};
 
 /// What the segment writer's thread leaves for the I/O thread.
 #[derive(Default)]
@@ -38,6 +40,11 @@ impl StoreListener for ProgressMailbox {
     }
 }
 
+/// Nothing is stored any more: the segment writer has failed, or ended.
+#[derive(Debug, thiserror::Error)]
+#[error("storing has stopped")]
+pub(crate) struct StoringStopped;
+
 /// See the module's head.
 pub(crate) struct Storekeeper {
     store: RefCell<Option<Store>>,
@@ -48,6 +55,10 @@ pub(crate) struct Storekeeper {
     shards: RefCell<Vec<Rc<Kept>>>,
     wake_at: Cell<Option<Instant>>,
     rearmed: Notify,
+    /// Told when the disk has more of a log whose works were held back.
+    more_flushed: Rc<Notify>,
+    /// Told whenever the segment writer has done something.
+    news: Notify,
     /// Told whenever tails may have become shorter.
     room: Rc<Notify>,
     failed: Cell<bool>,
@@ -57,6 +68,7 @@ pub(crate) struct Storekeeper {
     is_forcing: Cell<bool>,
     /// There is too little space, and why that is said.
     short_of_space: RefCell<Option<String>>,
+    plan: Cell<Plan>,
 }
 
 /// An index, and a shard's state as of that entry.
@@ -68,7 +80,7 @@ struct Kept {
     applied: Cell<u64>,
     /// What is to be found again beside the logs; without it nothing of the shard may be called covered.
     state: Option<StateOf>,
-    covered: Cell<u64>,
+    progress: Rc<LogProgress>,
 }
 
 impl Storekeeper {
@@ -92,13 +104,22 @@ impl Storekeeper {
             shards: RefCell::default(),
             wake_at: Cell::new(None),
             rearmed: Notify::new(),
+            more_flushed: Rc::default(),
+            news: Notify::new(),
             room,
             failed: Cell::new(false),
             replay: RefCell::default(),
             replay_max,
             is_forcing: Cell::new(false),
             short_of_space: RefCell::default(),
+            plan: Cell::default(),
         })
+    }
+
+    /// From now on it makes a mistake.
+    #[cfg(feature = "simulated")]
+    pub(crate) fn set_plan(&self, plan: Plan) {
+        self.plan.set(plan);
     }
 
     /// Keeps a shard's logs from now on.
@@ -112,9 +133,11 @@ impl Storekeeper {
     }
 
     fn keep_shard(&self, logs: &Rc<RefCell<ShardLogs>>, state: Option<StateOf>) {
-        let id = logs.borrow().shard();
-        let (applied, covered) = (Cell::new(0), Cell::new(0));
-        self.shards.borrow_mut().push(Rc::new(Kept { id, logs: logs.clone(), applied, covered, state }));
+        let (id, covered) = (logs.borrow().shard(), logs.borrow().covered());
+        let progress = LogProgress::new(self.more_flushed.clone());
+        progress.set_covered(covered);
+        let kept = Kept { id, logs: logs.clone(), applied: Cell::new(0), state, progress };
+        self.shards.borrow_mut().push(Rc::new(kept));
     }
 
     /// The entry at `index` of `shard` is about to be applied: a restart would replay so much more.
@@ -135,7 +158,8 @@ impl Storekeeper {
             if let Some(through) = old {
                 kept.take_state();
                 let applied = kept.applied.get();
-                let maintained = kept.logs.borrow_mut().maintain_through(through, applied, applied);
+                let maintained =
+                    kept.logs.borrow_mut().maintain_through(through, applied, self.flushed(kept));
                 self.submit(maintained);
             }
         }
@@ -144,10 +168,17 @@ impl Storekeeper {
         }
     }
 
-    /// The entry at `index` of `shard` was applied. With one voter it was flushed before that.
+    /// What the log of a shard that is kept has to tell, and to be told.
+    ///
+    /// # Panics
+    /// When the shard is not kept.
+    pub(crate) fn log_progress(&self, shard: ShardId) -> Rc<LogProgress> {
+        self.find(shard).expect("its machine has its logs kept").progress.clone()
+    }
+
+    /// The entry at `index` of `shard` was applied.
     pub(crate) fn applied(&self, shard: ShardId, index: u64) {
-        let kept = self.shards.borrow().iter().find(|kept| kept.id == shard).cloned();
-        if let Some(kept) = kept {
+        if let Some(kept) = self.find(shard) {
             kept.applied.set(index);
             self.stir.stir();
             self.maintain(&kept);
@@ -172,16 +203,55 @@ impl Storekeeper {
         let of = |kept: &Rc<Kept>| ShardStats {
             shard: kept.id,
             applied: kept.applied.get(),
-            covered: kept.covered.get(),
+            covered: kept.progress.covered(),
             uncut_partitions: kept.logs.borrow().uncut_count() as u64,
         };
         self.shards.borrow().iter().map(of).collect()
     }
 
+    /// Stores everything that the shard's logs have, as of the entry at `index` that a snapshot brought them to, and comes
+    /// back when a checkpoint has it. What the snapshot brought is committed: it need not wait for this node's own log.
+    pub(crate) async fn store_all(&self, shard: ShardId, index: u64) -> Result<(), StoringStopped> {
+        let kept = self.find(shard).ok_or(StoringStopped)?;
+        kept.applied.set(index);
+        let maintained = kept.logs.borrow_mut().maintain_all(index, u64::MAX);
+        self.submit(maintained);
+        if let Some(store) = &*self.store.borrow() {
+            store.checkpoint();
+        }
+        loop {
+            let news = self.news.notified();
+            if kept.progress.covered() >= index {
+                return Ok(());
+            }
+            if self.failed.get() || self.store.borrow().is_none() {
+                return Err(StoringStopped);
+            }
+            news.await;
+        }
+    }
+
+    fn find(&self, shard: ShardId) -> Option<Rc<Kept>> {
+        self.shards.borrow().iter().find(|kept| kept.id == shard).cloned()
+    }
+
     fn maintain(&self, kept: &Kept) {
         let applied = kept.applied.get();
-        let maintained = kept.logs.borrow_mut().maintain(Instant::now(), applied, applied);
+        let flushed = self.flushed(kept);
+        if flushed < applied {
+            kept.progress.await_flush();
+        }
+        let maintained = kept.logs.borrow_mut().maintain(Instant::now(), applied, flushed);
         self.submit(maintained);
+    }
+
+    /// Consensus may apply what a majority has before this node's own disk has it.
+    fn flushed(&self, kept: &Kept) -> u64 {
+        if planted!(self.plan.get(), AppliedTakenForFlushed) {
+            kept.applied.get()
+        } else {
+            kept.progress.flushed()
+        }
     }
 
     fn submit(&self, mut maintained: Maintained) {
@@ -210,6 +280,11 @@ impl Storekeeper {
     pub(crate) async fn run(self: Rc<Self>) {
         loop {
             tokio::select! {
+                biased;
+                () = self.more_flushed.notified() => {
+                    let shards = self.shards.borrow().clone();
+                    shards.iter().for_each(|kept| self.maintain(kept));
+                }
                 () = self.mailbox.arrived.notified() => self.take_news(),
                 () = self.rearmed.notified() => {}
                 () = wait_until(self.wake_at.get()) => {
@@ -225,8 +300,13 @@ impl Storekeeper {
         let news = std::mem::take(&mut *self.mailbox.news.lock().unwrap_or_else(PoisonError::into_inner));
         for progress in news {
             for (shard, index) in progress.covered {
-                self.covered(shard, index);
-                self.wal.release(shard, index);
+                let kept = self.find(shard);
+                if let Some(kept) = &kept {
+                    kept.progress.set_covered(index);
+                }
+                if !kept.is_some_and(|kept| kept.progress.purges_itself()) {
+                    self.wal.release(shard, index);
+                }
                 self.replay.borrow_mut().covered(shard, index);
                 self.is_forcing.set(false);
             }
@@ -247,6 +327,7 @@ impl Storekeeper {
                 .filter(|kept| progress.stored.contains(&kept.id))
                 .for_each(|kept| self.maintain(kept));
         }
+        self.news.notify_waiters();
         self.room.notify_waiters();
     }
 
@@ -263,20 +344,13 @@ impl Storekeeper {
         }
     }
 
-    /// Entries of `shard` up to `index` are in a checkpoint.
-    pub(crate) fn covered(&self, shard: ShardId, index: u64) {
-        if let Some(kept) = self.shards.borrow().iter().find(|kept| kept.id == shard) {
-            kept.covered.set(index);
-        }
-    }
-
     /// Stores everything, takes a checkpoint and ends the segment writer, so that the next start has little to replay.
     pub(crate) async fn close(&self) {
         let shards = self.shards.borrow().clone();
         for kept in shards {
             kept.take_state();
             let applied = kept.applied.get();
-            let maintained = kept.logs.borrow_mut().maintain_all(applied, applied);
+            let maintained = kept.logs.borrow_mut().maintain_all(applied, self.flushed(&kept));
             self.submit(maintained);
         }
         let store = self.store.borrow_mut().take();

@@ -4,6 +4,7 @@ use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 
 use bytes::Bytes;
+use futures::future::LocalBoxFuture;
 use storage::partition_log::ShardLogs;
 use wire::primitive::Reader;
 
@@ -11,6 +12,7 @@ use super::{Applied, Image, Record, RecordError};
 use crate::replay::Replay;
 use crate::shard::entry::{self, ENTRY_HEADER_BYTES, EntryKind};
 use crate::shard::outcome::Outcome;
+use crate::shard::snapshot::{LogEnds, ShardSnapshot};
 use crate::shard::{Machine, MachineError};
 use crate::storekeeper::Storekeeper;
 
@@ -37,6 +39,17 @@ impl SharedImage {
     fn apply(&self, record: Record) -> Applied {
         self.version.set(self.version.get() + 1);
         self.image.borrow_mut().apply(record)
+    }
+
+    /// Becomes what a snapshot says.
+    fn replace(&self, snapshot: &Bytes) -> Result<(), RecordError> {
+        let mut image = Image::default();
+        for record in records(snapshot) {
+            image.apply(record?);
+        }
+        self.version.set(self.version.get() + 1);
+        *self.image.borrow_mut() = image;
+        Ok(())
     }
 
     /// Its snapshot's bytes.
@@ -108,6 +121,36 @@ impl Machine for MetadataMachine {
         let shard = self.logs.borrow().shard();
         self.storekeeper.meter(shard, index, Replay::default());
         self.applied.set(self.applied.get().max(index));
+    }
+
+    fn snapshot(&self, _applied: u64) -> ShardSnapshot {
+        ShardSnapshot { partitions: Vec::new(), state: Some(self.image.snapshot()) }
+    }
+
+    fn log_ends(&self) -> LogEnds {
+        LogEnds::default()
+    }
+
+    fn install(
+        &mut self,
+        index: u64,
+        snapshot: ShardSnapshot,
+    ) -> LocalBoxFuture<'_, Result<(), MachineError>> {
+        Box::pin(async move {
+            // After a restart the image may be ahead of the log that is still to be applied.
+            if index <= self.replayed_to {
+                return Ok(());
+            }
+            let state = snapshot.state.unwrap_or_default();
+            self.image.replace(&state)?;
+            self.replayed_to = index;
+            self.applied.set(index);
+            self.since_snapshot = 0;
+            self.logs.borrow_mut().set_state(state);
+            let shard = self.logs.borrow().shard();
+            self.storekeeper.store_all(shard, index).await?;
+            Ok(())
+        })
     }
 }
 

@@ -4,18 +4,24 @@
 //! were checked before they were proposed; what a batch says of itself is believed here.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use env::Instant;
+use futures::future::LocalBoxFuture;
 use storage::id::{PartitionId, ShardId};
 use storage::partition_log::producers::{ProducerStamp, Verdict};
-use storage::partition_log::{self as partition_log, EntryPin, NewBatch, ShardLogs};
+use storage::partition_log::{
+    self as partition_log, EntryPin, NewBatch, PartitionLog, PartitionState, ShardLogs,
+};
 use wire::record::header::{BatchHeader, TimestampType};
 
 use super::entry::{self, EntryKind, Item};
 use super::outcome::{Appended, BatchOutcome, Outcome, Refused};
+use super::planted::{Plan, planted};
+use super::snapshot::{LogEnds, PartitionSnapshot, Records, ShardSnapshot};
 use super::{Machine, MachineError};
 use crate::partitions::Partitions;
 use crate::replay::Replay;
@@ -27,6 +33,7 @@ pub(crate) struct DataMachine {
     partitions: Rc<Partitions>,
     storekeeper: Rc<Storekeeper>,
     shard: ShardId,
+    plan: Plan,
 }
 
 impl DataMachine {
@@ -41,7 +48,13 @@ impl DataMachine {
         }
         let shard = logs.borrow().shard();
         storekeeper.keep(&logs);
-        Self { logs, partitions, storekeeper, shard }
+        Self { logs, partitions, storekeeper, shard, plan: Plan::default() }
+    }
+
+    /// The same with a mistake.
+    #[cfg(feature = "simulated")]
+    pub(crate) fn with_plan(self, plan: Plan) -> Self {
+        Self { plan, ..self }
     }
 
     fn append_all(&self, index: u64, term: u64, entry: &Bytes) -> Result<Vec<BatchOutcome>, MachineError> {
@@ -53,6 +66,21 @@ impl DataMachine {
             outcomes.push(append(&mut logs, index, term, &pin, item?, &self.partitions, now));
         }
         Ok(outcomes)
+    }
+
+    fn install_all(&self, index: u64, snapshot: &ShardSnapshot) -> Result<(), MachineError> {
+        let mut logs = self.logs.borrow_mut();
+        let known: BTreeSet<_> = snapshot.partitions.iter().map(|taken| taken.state.partition).collect();
+        for partition in logs.delete_unknown(index, |partition| known.contains(partition)) {
+            self.partitions.remove(&partition);
+        }
+        for PartitionSnapshot { state, records } in &snapshot.partitions {
+            let batches = records.batches()?;
+            if let Some(reader) = logs.install(state, batches, Instant::now())? {
+                self.partitions.replace(reader, state.epoch_base);
+            }
+        }
+        Ok(())
     }
 
     fn create(&self, index: u64, entry: &Bytes) -> Result<(), MachineError> {
@@ -127,6 +155,41 @@ impl Machine for DataMachine {
     fn pass(&mut self, index: u64) {
         self.storekeeper.meter(self.shard, index, Replay::default());
         self.storekeeper.applied(self.shard, index);
+    }
+
+    fn snapshot(&self, applied: u64) -> ShardSnapshot {
+        let logs = self.logs.borrow();
+        let partition = |mut state: PartitionState| {
+            if planted!(self.plan, SnapshotWithoutProducers) {
+                state.producers.clear();
+            }
+            if planted!(self.plan, SnapshotWithoutEpochs) {
+                state.epochs.clear();
+            }
+            let reader = logs.log(&state.partition).expect("its state is of one of these").reader();
+            PartitionSnapshot { state, records: Records::InLog(reader) }
+        };
+        ShardSnapshot { partitions: logs.states(applied).into_iter().map(partition).collect(), state: None }
+    }
+
+    fn log_ends(&self) -> LogEnds {
+        let end = |log: &PartitionLog| (log.partition(), log.reader().offsets().high_watermark);
+        self.logs.borrow().logs().map(end).collect()
+    }
+
+    fn install(
+        &mut self,
+        index: u64,
+        snapshot: ShardSnapshot,
+    ) -> LocalBoxFuture<'_, Result<(), MachineError>> {
+        Box::pin(async move {
+            self.install_all(index, &snapshot)?;
+            let stored = self.storekeeper.store_all(self.shard, index);
+            if !planted!(self.plan, SnapshotNotAwaited) {
+                stored.await?;
+            }
+            Ok(())
+        })
     }
 }
 

@@ -53,6 +53,10 @@ pub enum ProposeError {
     /// Refresh metadata and go to the leader; surely not written.
     #[error("this node does not lead the shard")]
     NotLeader,
+    /// Ask again with producer id and sequence, or not at all: the node lost its lead meanwhile, and whether it was written is
+    /// unknown.
+    #[error("the shard has another leader; whether it was written is unknown")]
+    Unknown,
     /// Writes are stopped: the disk failed, or the node is stopping. Whether it was written is unknown.
     #[error("the shard has stopped")]
     Stopped,

@@ -5,11 +5,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use storage::id::ShardId;
-use storage::wal::{AppendError, Frame, Poisoned, Wal, WalListener, WalTrouble};
+use storage::wal::{
+    AppendError, Frame, Poisoned, ReadBackError, RecoveredEntry, Wal, WalListener, WalTrouble,
+};
 use tokio::sync::Notify;
 
 /// Called on the I/O thread when a frame's sync has returned, or never will.
@@ -85,6 +88,29 @@ impl WalClient {
         self.waiting.borrow_mut().push_back((ticket, then));
         self.wal.submit();
         Ok(())
+    }
+
+    /// Appends a frame that need not be durable before something else is: it is written along with what comes next.
+    pub(crate) fn append_along(&self, shard: ShardId, frame: Frame) -> Result<(), AppendError> {
+        self.wal.append(shard, [frame], None)
+    }
+
+    /// Reads written entries back: those of `range` from its begin on, at least one, up to about `bytes_max`.
+    pub(crate) async fn read_back(
+        &self,
+        shard: ShardId,
+        range: Range<u64>,
+        bytes_max: u64,
+    ) -> Result<Vec<RecoveredEntry>, ReadBackError> {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let index = range.start;
+        let then = Box::new(move |read| {
+            // The reader may have been dropped: its follower is not one any more.
+            let _ = tell.send(read);
+        });
+        self.wal.read_back(shard, range, bytes_max, then);
+        // Dropped unanswered when the log is closed.
+        told.await.unwrap_or(Err(ReadBackError::Gone { shard, index }))
     }
 
     /// Calls back, for ever; a local task of the I/O thread.

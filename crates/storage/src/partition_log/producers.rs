@@ -331,6 +331,8 @@ impl Producers {
             .map(|(id, entry)| (*id, Box::new(Tracked { entry: entry.clone(), is_changed: true })))
             .collect();
         self.changed = self.entries.keys().copied().collect();
+        let times = self.entries.values().map(|tracked| tracked.entry.written_at);
+        self.written_at_min = times.min().unwrap_or(i64::MAX);
         self.removed.extend(before.into_keys().filter(|id| !self.entries.contains_key(id)));
     }
 

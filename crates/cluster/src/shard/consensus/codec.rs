@@ -15,7 +15,8 @@ use openraft::entry::RaftEntry;
 use storage::wal::LogPosition;
 use wire::primitive::{DecodeError, Reader, Writer};
 
-use super::log_store::{HardState, log_id};
+use super::log_inner::HardState;
+use super::log_store::log_id;
 use super::types::{Entry, LogId, Membership, Proposal, RaftNodeId, StoredMembership, Vote};
 use crate::shard::entry::{ENTRY_HEADER_BYTES, EntryKind, header, read_header};
 

@@ -48,7 +48,7 @@ impl RaftTypeConfig for Types {
     type Vote = openraft::impls::Vote<Self::LeaderId>;
     type Payload = openraft::EntryPayload<Proposal, RaftNodeId, ()>;
     type Entry = openraft::Entry<alias::CommittedLeaderIdOf<Self>, Self::Payload>;
-    type AsyncRuntime = openraft::impls::TokioRuntime;
+    type AsyncRuntime = super::runtime::EngineRuntime;
     type Responder<T>
         = Reply<T>
     where
