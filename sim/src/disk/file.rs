@@ -41,7 +41,13 @@ impl SimFile {
         let State { inodes, dice, .. } = state;
         match fate {
             Fate::Done => inodes[self.inode].write(bytes, position),
-            Fate::Failed | Fate::Stopped => inodes[self.inode].write_interrupted(bytes, position, dice),
+            Fate::Failed | Fate::Stopped if self.caching == Caching::Direct => {
+                inodes[self.inode].write_interrupted(bytes, position, dice);
+            }
+            // Into the page cache: no block of the disk is being written.
+            Fate::Failed | Fate::Stopped => {
+                inodes[self.inode].write_partly(bytes, position, dice);
+            }
         }
         Ok(fate)
     }

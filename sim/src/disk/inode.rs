@@ -44,9 +44,15 @@ impl Inode {
 
     /// Part of a write, because everything stopped or failed meanwhile.
     pub(super) fn write_interrupted(&mut self, bytes: &[u8], position: usize, dice: &mut Dice) {
+        let reached = self.write_partly(bytes, position, dice);
+        self.in_flight = Some((position + reached.min(bytes.len() - 1)) / BLOCK);
+    }
+
+    /// The same where no block of the medium is touched; how many bytes were reached.
+    pub(super) fn write_partly(&mut self, bytes: &[u8], position: usize, dice: &mut Dice) -> usize {
         let reached = dice.index(bytes.len() / SECTOR + 1) * SECTOR;
         self.write(&bytes[..reached.min(bytes.len())], position);
-        self.in_flight = Some((position + reached.min(bytes.len() - 1)) / BLOCK);
+        reached
     }
 
     pub(super) fn set_len(&mut self, len: usize) {
