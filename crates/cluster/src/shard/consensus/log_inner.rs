@@ -111,7 +111,7 @@ impl LogInner {
                 self.sizes_bytes -= u64::from(bytes);
             }
         }
-        self.last = last;
+        self.last = self.last.min(last);
         self.flushed_next = self.flushed_next.min(from);
     }
 

@@ -69,7 +69,7 @@ pub struct Shard {
 }
 
 /// What a shard is opened from.
-pub(crate) struct ShardParts {
+pub struct ShardParts {
     pub(crate) id: ShardId,
     /// This node's number in the engine.
     pub(crate) node: RaftNodeId,
@@ -82,7 +82,7 @@ pub(crate) struct ShardParts {
 }
 
 /// The other voters of a shard, and what is kept for them.
-pub(crate) struct Followers {
+pub struct Followers {
     /// All voters, this node among them, as the shard begins.
     pub(crate) voters: BTreeSet<RaftNodeId>,
     pub(crate) transport: Rc<dyn Transport>,
@@ -122,7 +122,10 @@ impl Shard {
     }
 
     /// Opens a replica of a shard with several voters, and comes back at once: [`Shard::leads`] says when it may answer.
-    pub(crate) async fn open(parts: ShardParts, followers: Followers) -> Result<Shard, OpenError> {
+    ///
+    /// # Errors
+    /// When the log is not one that this build knows, or the engine does not start.
+    pub async fn open(parts: ShardParts, followers: Followers) -> Result<Shard, OpenError> {
         let Followers { voters, transport, recent_bytes_max, kept_bytes_max, plan } = followers;
         let progress = parts.progress.clone();
         progress.purge_itself();
