@@ -62,7 +62,8 @@ pub trait Disk: Send + Sync {
     /// When `dir` can't be read.
     fn list(&self, dir: &Path) -> Result<Vec<String>, DiskError>;
 
-    /// Creates `dir` and its missing parents, durable on return. A directory that is there already is fine.
+    /// Creates `dir` and its missing parents, durable on return. A directory that is there already is fine, and is made
+    /// durable too: whoever created it may have died before that.
     ///
     /// # Errors
     /// When a directory can't be created or synced.

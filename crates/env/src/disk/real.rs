@@ -75,16 +75,22 @@ impl Disk for RealDisk {
     }
 
     fn create_dir_all(&self, dir: &Path) -> Result<(), DiskError> {
-        match rustix::fs::stat(dir) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => return Ok(()),
-            Ok(_) => return Err(DiskError::new(Operation::CreateDir, dir, Errno::NOTDIR)),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(DiskError::new(Operation::CreateDir, dir, errno)),
-        }
         let parent = match dir.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
+        match rustix::fs::stat(dir) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_dir() => {
+                // A process that was killed may have created it without syncing its name. Where we may not look it was not us.
+                return match open_dir(parent) {
+                    Err(Errno::ACCESS | Errno::PERM) => Ok(()),
+                    _ => self.sync_dir(parent),
+                };
+            }
+            Ok(_) => return Err(DiskError::new(Operation::CreateDir, dir, Errno::NOTDIR)),
+            Err(Errno::NOENT) => {}
+            Err(errno) => return Err(DiskError::new(Operation::CreateDir, dir, errno)),
+        }
         if parent != Path::new(".") {
             self.create_dir_all(parent)?;
         }
