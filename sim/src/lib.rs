@@ -1,13 +1,19 @@
 //! Simulations: parts of the broker run from a seed, on a disk that fails wherever it may.
 //!
-//! Short form: `cargo test -p sim` (300 seeds, and every planted mistake found). Long form:
-//! `cargo run --release -p sim -- wal --seeds 100000`; a failing seed is printed and comes again with
-//! `cargo run --release -p sim -- wal --from SEED --seeds 1`. `--planted MISTAKE` shows that the simulation sees it. The same
-//! with `cluster` in the place of `wal`.
+//! | simulation | what |
+//! |---|---|
+//! | [`wal`] | the write-ahead log alone, frame by frame, and damage to it |
+//! | [`storage`] | all of storage: WAL, tails, cuts, segments, checkpoint, retention, deletion |
+//! | [`cluster`] | three voters: elections, lost messages, crashes, snapshots, through the engine that the broker uses |
+//!
+//! Short form: `cargo test -p sim` (some hundred seeds of each, and every planted mistake found). Long form:
+//! `cargo run --release -p sim -- storage --seeds 1000000`; a failing seed is printed and comes again with
+//! `cargo run --release -p sim -- storage --from SEED --seeds 1`. `--planted MISTAKE` shows that the simulation sees it.
 //!
 //! A run is a function of its seed: no clock, no thread, no machine decides anything.
 
 pub mod cluster;
 pub mod dice;
 pub mod disk;
+pub mod storage;
 pub mod wal;

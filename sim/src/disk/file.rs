@@ -35,21 +35,30 @@ impl SimFile {
         }
         let grows = (position + bytes.len()).saturating_sub(state.inodes[self.inode].current.len()) as u64;
         if grows > 0 && state.used() + grows > state.space_bytes {
-            return self.fail(Operation::Write, io::ErrorKind::StorageFull);
+            return self.put_what_fits(state, bytes, position);
         }
         let fate = state.operate();
         let State { inodes, dice, .. } = state;
-        match fate {
-            Fate::Done => inodes[self.inode].write(bytes, position),
-            Fate::Failed | Fate::Stopped if self.caching == Caching::Direct => {
-                inodes[self.inode].write_interrupted(bytes, position, dice);
-            }
-            // Into the page cache: no block of the disk is being written.
-            Fate::Failed | Fate::Stopped => {
-                inodes[self.inode].write_partly(bytes, position, dice);
-            }
+        let inode = &mut inodes[self.inode];
+        match (fate, self.caching) {
+            (Fate::Done, _) => inode.write(bytes, position),
+            (_, Caching::Direct) => inode.write_interrupted(bytes, position, dice),
+            (_, Caching::Cached) => inode.write_interrupted_cached(bytes, position, dice),
         }
         Ok(fate)
+    }
+}
+
+impl SimFile {
+    /// A write ends where the space does, or nothing of it happens.
+    fn put_what_fits(&self, state: &mut State, bytes: &[u8], position: usize) -> Result<Fate, DiskError> {
+        let free = usize::try_from(state.space_bytes.saturating_sub(state.used())).unwrap_or(usize::MAX);
+        let end = state.inodes[self.inode].current.len().saturating_add(free);
+        let fits = end.saturating_sub(position).min(bytes.len());
+        if state.dice.chance(50) && position < end {
+            state.inodes[self.inode].write(&bytes[..fits], position);
+        }
+        self.fail(Operation::Write, io::ErrorKind::StorageFull)
     }
 }
 
@@ -60,17 +69,13 @@ impl DiskFile for SimFile {
             return self.fail(Operation::Read, io::ErrorKind::Other);
         }
         let inode = &state.inodes[self.inode];
-        let direct;
-        let bytes = match self.caching {
-            Caching::Cached => &inode.current,
-            Caching::Direct => {
-                direct = inode.read_direct();
-                &direct
-            }
-        };
-        let begin = usize::try_from(position).unwrap_or(usize::MAX).min(bytes.len());
-        let count = buffer.len().min(bytes.len() - begin);
-        buffer[..count].copy_from_slice(&bytes[begin..begin + count]);
+        let len = inode.current.len();
+        let begin = usize::try_from(position).unwrap_or(usize::MAX).min(len);
+        let count = buffer.len().min(len - begin);
+        match self.caching {
+            Caching::Cached => buffer[..count].copy_from_slice(&inode.current[begin..begin + count]),
+            Caching::Direct => inode.read_direct(&mut buffer[..count], begin),
+        }
         Ok(count)
     }
 

@@ -1,9 +1,11 @@
 //! A disk in memory that keeps only what it promised.
 //!
-//! What was written but not synced may be lost, kept or torn (at sectors of 512 bytes or blocks of 4 KiB), in any order;
-//! a block that is being written when the power goes may become garbage. Names that were not synced may be missing, or
-//! old ones still be there. A failed sync leaves bytes that can be read through the page cache and never reach the disk. Space
-//! may run out. Any operation may be the last.
+//! What was written but not synced may be lost, kept or torn (at sectors of 512 bytes or blocks of 4 KiB), in any order, and
+//! so may a length that was not synced. A block that is being written past the page cache when the power goes may become
+//! garbage; a sector that is written through it is the old or the new one. Names that were not synced, of files and of
+//! directories, may be missing, or old ones still be there; a directory that is lost takes along what is in it. A failed
+//! sync leaves bytes that can be read through the page cache and never reach the disk. Space may run out in the middle of a
+//! write, or for one more name. Any operation may be the last.
 
 mod file;
 mod inode;
@@ -50,21 +52,40 @@ struct State {
     operations: u64,
     stopped: bool,
     inodes: Vec<Inode>,
-    names: BTreeMap<PathBuf, usize>,
-    names_durable: BTreeMap<PathBuf, usize>,
+    names: Names,
+    names_durable: Names,
     names_pending: Vec<NameChange>,
     space_bytes: u64,
     last_write: Option<(PathBuf, u64)>,
 }
 
+type Names = BTreeMap<PathBuf, Node>;
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Node {
+    Dir,
+    /// Which of the inodes.
+    File(usize),
+}
+
 #[derive(Clone)]
 enum NameChange {
-    Set(PathBuf, usize),
+    Set(PathBuf, Node),
     Remove(PathBuf),
     Rename(PathBuf, PathBuf),
 }
 
+impl NameChange {
+    /// The directory that has to be synced for it.
+    fn dir(&self) -> Option<&Path> {
+        let (Self::Set(path, _) | Self::Remove(path) | Self::Rename(_, path)) = self;
+        path.parent()
+    }
+}
+
 /// What is to become of an operation.
+#[derive(Clone, Copy)]
 enum Fate {
     Done,
     /// It fails, and how much of it happened is up to the dice.
@@ -83,8 +104,8 @@ impl SimDisk {
             operations: 0,
             stopped: false,
             inodes: Vec::new(),
-            names: BTreeMap::new(),
-            names_durable: BTreeMap::new(),
+            names: Names::new(),
+            names_durable: Names::new(),
             names_pending: Vec::new(),
             space_bytes,
             last_write: None,
@@ -112,12 +133,13 @@ impl SimDisk {
         if end == End::Kill {
             // What the dead process was writing, the machine finishes or not: the sectors are dirty, none is half written.
             state.inodes.iter_mut().for_each(Inode::forget_flight);
-            return;
+        } else {
+            for inode in &mut state.inodes {
+                inode.lose_power(&mut state.dice);
+            }
+            state.lose_names();
         }
-        for inode in &mut state.inodes {
-            inode.lose_power(&mut state.dice);
-        }
-        state.lose_names();
+        state.forget_unnamed();
     }
 
     /// Changing operations since the life began.
@@ -130,6 +152,13 @@ impl SimDisk {
     #[must_use]
     pub fn stopped(&self) -> bool {
         self.lock().stopped
+    }
+
+    /// True once the operation came that fails.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let state = self.lock();
+        state.faults.fail_at.is_some_and(|at| at <= state.operations)
     }
 
     /// Sets how many bytes all files together may take.
@@ -153,13 +182,17 @@ impl SimDisk {
     #[must_use]
     pub fn contents(&self) -> Vec<(PathBuf, Vec<u8>)> {
         let state = self.lock();
-        state.names.iter().map(|(path, at)| (path.clone(), state.inodes[*at].current.clone())).collect()
+        let file = |(path, node): (&PathBuf, &Node)| match node {
+            Node::File(at) => Some((path.clone(), state.inodes[*at].current.clone())),
+            Node::Dir => None,
+        };
+        state.names.iter().filter_map(file).collect()
     }
 
     /// Changes stored bytes behind everybody's back.
     pub fn overwrite(&self, path: &Path, position: usize, bytes: &[u8]) {
         let state = &mut *self.lock();
-        if let Some(at) = state.names.get(path) {
+        if let Some(Node::File(at)) = state.names.get(path) {
             state.inodes[*at].rot(position, bytes);
         }
     }
@@ -188,7 +221,11 @@ impl State {
     }
 
     fn used(&self) -> u64 {
-        self.names.values().map(|at| self.inodes[*at].current.len() as u64).sum()
+        let bytes = |node: &Node| match node {
+            Node::File(at) => self.inodes[*at].current.len() as u64,
+            Node::Dir => 0,
+        };
+        self.names.values().map(bytes).sum()
     }
 
     /// Names as a power loss leaves them: changes since the last sync of the directory up to some point, or any of them.
@@ -201,7 +238,36 @@ impl State {
                 apply(&mut self.names_durable, &change);
             }
         }
+        let mut kept = Names::new();
+        // Parents order before what is in them.
+        for (path, node) in &self.names_durable {
+            if is_root(path.parent()) || path.parent().is_some_and(|dir| kept.contains_key(dir)) {
+                kept.insert(path.clone(), *node);
+            }
+        }
+        self.names_durable = kept;
         self.names = self.names_durable.clone();
+    }
+
+    /// Gives the memory back of files that no name can lead to any more.
+    fn forget_unnamed(&mut self) {
+        let mut is_named = vec![false; self.inodes.len()];
+        let pending = self.names_pending.iter().filter_map(|change| match change {
+            NameChange::Set(_, node) => Some(node),
+            NameChange::Remove(_) | NameChange::Rename(..) => None,
+        });
+        for node in self.names.values().chain(self.names_durable.values()).chain(pending) {
+            if let Node::File(at) = node {
+                is_named[*at] = true;
+            }
+        }
+        for (inode, _) in self.inodes.iter_mut().zip(is_named).filter(|(_, is_named)| !is_named) {
+            *inode = Inode::default();
+        }
+    }
+
+    fn has_dir(&self, dir: Option<&Path>) -> bool {
+        is_root(dir) || dir.is_some_and(|dir| self.names.get(dir) == Some(&Node::Dir))
     }
 
     fn change_name(&mut self, change: NameChange) {
@@ -209,16 +275,26 @@ impl State {
         self.names_pending.push(change);
     }
 
-    fn sync_names(&mut self) {
-        self.names_pending.clear();
-        self.names_durable = self.names.clone();
+    fn sync_names(&mut self, dir: &Path) {
+        let Self { names_pending, names_durable, .. } = self;
+        names_pending.retain(|change| {
+            let is_elsewhere = change.dir() != Some(dir);
+            if !is_elsewhere {
+                apply(names_durable, change);
+            }
+            is_elsewhere
+        });
     }
 }
 
-fn apply(names: &mut BTreeMap<PathBuf, usize>, change: &NameChange) {
+fn is_root(dir: Option<&Path>) -> bool {
+    dir == Some(Path::new("/"))
+}
+
+fn apply(names: &mut Names, change: &NameChange) {
     match change {
-        NameChange::Set(path, inode) => {
-            names.insert(path.clone(), *inode);
+        NameChange::Set(path, node) => {
+            names.insert(path.clone(), *node);
         }
         NameChange::Remove(path) => {
             names.remove(path);
@@ -241,20 +317,17 @@ impl Disk for SimDisk {
         let fail = |kind| Err(error(Operation::Open, path, kind));
         let inode = match (access, state.names.get(path)) {
             _ if state.stopped => return fail(io::ErrorKind::Other),
+            (_, Some(Node::Dir)) => return fail(io::ErrorKind::IsADirectory),
             (Access::CreateNew, Some(_)) => return fail(io::ErrorKind::AlreadyExists),
             (Access::Read | Access::Write, None) => return fail(io::ErrorKind::NotFound),
-            (Access::Read | Access::Write, Some(inode)) => *inode,
+            (Access::Read | Access::Write, Some(Node::File(inode))) => *inode,
             (Access::CreateNew, None) => {
-                let fate = state.operate();
-                let happens = matches!(fate, Fate::Done) || state.dice.chance(50);
-                if happens {
-                    state.inodes.push(Inode::default());
-                    let change = NameChange::Set(path.to_owned(), state.inodes.len() - 1);
-                    state.change_name(change);
+                if !state.has_dir(path.parent()) {
+                    return fail(io::ErrorKind::NotFound);
                 }
-                if !matches!(fate, Fate::Done) {
-                    return fail(io::ErrorKind::Other);
-                }
+                let node = Node::File(state.inodes.len());
+                state.inodes.push(Inode::default());
+                state.create_name(Operation::Open, path, node)?;
                 state.inodes.len() - 1
             }
         };
@@ -266,17 +339,50 @@ impl Disk for SimDisk {
         if state.stopped {
             return Err(error(Operation::List, dir, io::ErrorKind::Other));
         }
+        if !state.has_dir(Some(dir)) {
+            return Err(error(Operation::List, dir, io::ErrorKind::NotFound));
+        }
         let inside = state.names.keys().filter(|path| path.parent() == Some(dir));
         Ok(inside.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect())
     }
 
-    fn create_dir_all(&self, _dir: &Path) -> Result<(), DiskError> {
-        Ok(())
+    fn create_dir_all(&self, dir: &Path) -> Result<(), DiskError> {
+        let Some(parent) = dir.parent() else { return Ok(()) };
+        let is_there = self.lock().has_dir(Some(dir));
+        if !is_there {
+            self.create_dir_all(parent)?;
+            self.create_dir(dir)?;
+        }
+        self.sync_dir(parent)
+    }
+
+    fn create_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        let state = &mut *self.lock();
+        match state.names.get(dir) {
+            Some(Node::Dir) => Ok(()),
+            Some(Node::File(_)) => Err(error(Operation::CreateDir, dir, io::ErrorKind::AlreadyExists)),
+            None if !state.has_dir(dir.parent()) => {
+                Err(error(Operation::CreateDir, dir, io::ErrorKind::NotFound))
+            }
+            None => state.create_name(Operation::CreateDir, dir, Node::Dir),
+        }
+    }
+
+    fn remove_dir(&self, dir: &Path) -> Result<(), DiskError> {
+        let state = &mut *self.lock();
+        let fail = |kind| Err(error(Operation::Remove, dir, kind));
+        if state.names.get(dir) != Some(&Node::Dir) {
+            return fail(io::ErrorKind::NotFound);
+        }
+        if state.names.keys().any(|path| path.parent() == Some(dir)) {
+            return fail(io::ErrorKind::DirectoryNotEmpty);
+        }
+        state.change_names(Operation::Remove, dir, NameChange::Remove(dir.to_owned()))
     }
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         let state = &mut *self.lock();
-        if !state.names.contains_key(path) {
+        if !matches!(state.names.get(path), Some(Node::File(_))) {
             return Err(error(Operation::Remove, path, io::ErrorKind::NotFound));
         }
         state.change_names(Operation::Remove, path, NameChange::Remove(path.to_owned()))
@@ -294,7 +400,7 @@ impl Disk for SimDisk {
         let state = &mut *self.lock();
         match state.operate() {
             Fate::Done => {
-                state.sync_names();
+                state.sync_names(dir);
                 Ok(())
             }
             Fate::Failed | Fate::Stopped => Err(error(Operation::SyncDir, dir, io::ErrorKind::Other)),
@@ -303,6 +409,14 @@ impl Disk for SimDisk {
 }
 
 impl State {
+    /// A new name takes no bytes, but on a full disk there is no room for it.
+    fn create_name(&mut self, operation: Operation, path: &Path, node: Node) -> Result<(), DiskError> {
+        if !self.stopped && self.used() >= self.space_bytes {
+            return Err(error(operation, path, io::ErrorKind::StorageFull));
+        }
+        self.change_names(operation, path, NameChange::Set(path.to_owned(), node))
+    }
+
     fn change_names(
         &mut self,
         operation: Operation,
