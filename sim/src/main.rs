@@ -1,4 +1,4 @@
-//! `cargo run --release -p sim -- wal --seeds 100000`: the long form of the simulations. See the library's head.
+//! `cargo run --release -p sim -- storage --seeds 1000000`: the long form of the simulations. See the library's head.
 
 use std::fmt::Debug;
 use std::ops::AddAssign;
@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, Parser, Subcommand};
-use storage::wal::Planted;
 
 #[derive(Parser)]
 #[command(about = "Simulations from seeds, on a disk that fails wherever it may")]
@@ -20,6 +19,8 @@ struct Arguments {
 enum Simulation {
     /// The write-ahead log and its recovery.
     Wal(Seeds),
+    /// All of storage: WAL, tails, cuts, segments, checkpoint, retention, deletion.
+    Storage(Seeds),
     /// Three voters that replicate a shard.
     Cluster(Seeds),
 }
@@ -27,7 +28,7 @@ enum Simulation {
 #[derive(Args)]
 struct Seeds {
     /// How many seeds to run.
-    #[arg(long, default_value_t = 300)]
+    #[arg(long, default_value_t = 500)]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
@@ -35,53 +36,34 @@ struct Seeds {
     /// Threads to run them on.
     #[arg(long, default_value_t = 1)]
     threads: u64,
-    /// A mistake to make, as named in the simulation's list of them.
+    /// A mistake to make, as named in the simulated room's `Planted`.
     #[arg(long)]
     planted: Option<String>,
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().simulation {
-        Simulation::Wal(seeds) => seeds.run(&Planted::ALL, sim::wal::run),
-        Simulation::Cluster(seeds) => seeds.run(&sim::cluster::Mistake::all(), sim::cluster::run),
+        Simulation::Wal(seeds) => run_all(&seeds, &storage::wal::Planted::ALL, sim::wal::run),
+        Simulation::Storage(seeds) => run_all(&seeds, &storage::Planted::ALL, sim::storage::run),
+        Simulation::Cluster(seeds) => run_all(&seeds, &sim::cluster::Mistake::all(), sim::cluster::run),
     }
 }
 
-impl Seeds {
-    /// Runs them, and says what came of it.
-    fn run<M, O>(&self, mistakes: &[M], run: fn(u64, Option<M>) -> Result<O, String>) -> ExitCode
-    where
-        M: Copy + Debug + Send + 'static,
-        O: Default + Debug + AddAssign + Copy + Send + 'static,
-    {
-        let planted = match &self.planted {
-            None => None,
-            Some(name) => match mistakes.iter().find(|mistake| format!("{mistake:?}") == *name) {
-                Some(mistake) => Some(*mistake),
-                None => {
-                    eprintln!("no mistake is called {name}; there are {mistakes:?}");
-                    return ExitCode::FAILURE;
-                }
-            },
-        };
-        let to = self.from.saturating_add(self.seeds);
-        let (total, failed) = run_all(self.from, to, self.threads.max(1), move |seed| run(seed, planted));
-        println!("{} seeds from {}: {failed} failed; {total:?}", self.seeds, self.from);
-        if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-    }
-}
-
-/// Runs the seeds from `from` up to but without `to`, and prints those that fail.
-fn run_all<O>(
-    from: u64,
-    to: u64,
-    threads: u64,
-    run: impl Fn(u64) -> Result<O, String> + Clone + Send + 'static,
-) -> (O, u64)
+/// Runs the seeds, prints those that fail, and what all of them did.
+fn run_all<P, O>(arguments: &Seeds, mistakes: &[P], run: fn(u64, Option<P>) -> Result<O, String>) -> ExitCode
 where
-    O: Default + AddAssign + Copy + Send + 'static,
+    P: Copy + Debug + Send + 'static,
+    O: AddAssign + Default + Debug + Send + 'static,
 {
-    let next = Arc::new(AtomicU64::new(from));
+    let Seeds { seeds, from, threads, planted } = arguments;
+    let named = |name: &String| mistakes.iter().find(|mistake| format!("{mistake:?}") == *name).copied();
+    let mistake = planted.as_ref().and_then(named);
+    if let (Some(name), None) = (planted, mistake) {
+        eprintln!("no mistake is called {name}; there are {mistakes:?}");
+        return ExitCode::FAILURE;
+    }
+    let next = Arc::new(AtomicU64::new(*from));
+    let to = from.saturating_add(*seeds);
     let results = Arc::new(Mutex::new((O::default(), 0)));
     let worker = {
         let results = results.clone();
@@ -91,7 +73,7 @@ where
                 if seed >= to {
                     return;
                 }
-                let outcome = run(seed);
+                let outcome = run(seed, mistake);
                 let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
                 match outcome {
                     Ok(outcome) => results.0 += outcome,
@@ -103,9 +85,11 @@ where
             }
         }
     };
-    let others: Vec<_> = (1..threads).map(|_| env::spawn_thread("sim", worker.clone())).collect();
+    let others: Vec<_> = (1..*threads).map(|_| env::spawn_thread("sim", worker.clone())).collect();
     worker();
     let panicked = others.into_iter().filter_map(Result::ok).filter_map(|thread| thread.join().err()).count();
-    let (total, failed) = *results.lock().unwrap_or_else(PoisonError::into_inner);
-    (total, failed + panicked as u64)
+    let (total, failed) = &*results.lock().unwrap_or_else(PoisonError::into_inner);
+    let failed = failed + panicked;
+    println!("{seeds} seeds from {from}: {failed} failed; {total:?}");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

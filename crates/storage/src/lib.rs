@@ -14,5 +14,9 @@ pub mod checkpoint;
 pub mod id;
 pub mod inspect;
 pub mod partition_log;
+mod planted;
 pub mod segment_writer;
 pub mod wal;
+
+#[cfg(feature = "planted")]
+pub use planted::{Planted, plant};

@@ -252,8 +252,8 @@ impl Room {
         let (kind, at) = (self.roll(100), 1 + self.roll(400));
         match kind {
             _ if self.is_over.get() => Faults::default(),
-            0..=24 => Faults { stop_at: Some(at), fail_at: None },
-            25..=31 => Faults { stop_at: None, fail_at: Some(at) },
+            0..=24 => Faults { stop_at: Some(at), ..Faults::default() },
+            25..=31 => Faults { fail_at: Some(at), ..Faults::default() },
             _ => Faults::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! The checkpoint log's file: read at the start, appended to, written anew when half of it is stale.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use super::encode::{self, ALIGNMENT, FILE_HEADER_BYTES, FORMAT_VERSION, Place};
 use super::error::CheckpointError;
 use super::record::CheckpointRecord;
 use super::state::CheckpointState;
+use crate::planted::planted;
 
 /// The log's name in its directory.
 pub(crate) const FILE_NAME: &str = "checkpoint.log";
@@ -53,6 +55,11 @@ impl CheckpointLog {
             let (file, end) = write_anew(disk.as_ref(), &dir, 1, state)?;
             return Ok((Self::with(disk, dir, file, 1, end), CheckpointState::default()));
         }
+        // A process that was killed may have given the log its name without syncing it. What will be appended is relied on, so
+        // the name must not lead to an older log after a power loss.
+        if !planted!(CheckpointNameTrusted) {
+            disk.sync_dir(&dir)?;
+        }
         let path = dir.join(FILE_NAME);
         let file = disk.open(&path, Access::Write, Caching::Cached)?;
         let bytes = read_whole(file.as_ref())?;
@@ -93,7 +100,11 @@ impl CheckpointLog {
             encode::record(place, self.end, &record, &mut self.buffer);
         }
         self.has_remains = true;
-        self.file.write_at_durable(&self.buffer, self.end)?;
+        if planted!(CheckpointNotSynced) {
+            self.file.write_at(&self.buffer, self.end)?;
+        } else {
+            self.file.write_at_durable(&self.buffer, self.end)?;
+        }
         self.has_remains = false;
         self.end += self.buffer.len() as u64;
         self.buffer.shrink_to(WRITE_BYTES);
@@ -173,12 +184,12 @@ fn write_anew(
 ) -> Result<(Arc<dyn DiskFile>, u64), DiskError> {
     let next = dir.join(NEXT_NAME);
     let file = match disk.open(&next, Access::CreateNew, Caching::Cached) {
-        Err(_) => {
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {
             // Left there when space ran out.
             disk.remove(&next)?;
             disk.open(&next, Access::CreateNew, Caching::Cached)?
         }
-        Ok(file) => file,
+        opened => opened?,
     };
     // The header says where the file was complete: it is written again when that is known.
     let mut buffer = encode::file_header(generation, 0).to_vec();
@@ -195,7 +206,9 @@ fn write_anew(
     file.write_at(&buffer, written)?;
     written += buffer.len() as u64;
     file.write_at(&encode::file_header(generation, written), 0)?;
-    file.sync()?;
+    if !planted!(RewriteNotSynced) {
+        file.sync()?;
+    }
     disk.rename(&next, &dir.join(FILE_NAME))?;
     disk.sync_dir(dir)?;
     Ok((file, written))

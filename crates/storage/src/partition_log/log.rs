@@ -8,12 +8,13 @@ use env::Instant;
 
 use super::cut::{Cut, DeletedLog};
 use super::epochs::LeaderEpochs;
-use super::producers::{ProducerStamp, Producers, Verdict};
+use super::producers::{ProducerStamp, Producers, ProducersDelta, Verdict};
 use super::reader::LogReader;
 use super::snapshot::{PartitionState, StoredBatch};
 use super::tail::{EntryPin, Tail, TailBatch};
 use super::view::{LogView, SharedLog, StoredPart};
 use crate::id::{PartitionId, ShardId};
+use crate::planted::planted;
 
 /// A committed record batch on its way into a log. Its header and records were checked before it was proposed.
 #[derive(Clone, Debug)]
@@ -172,7 +173,7 @@ impl PartitionLog {
     /// True when the entry at `index` took effect on this partition before the restart.
     #[must_use]
     pub fn has_replayed(&self, index: u64) -> bool {
-        index <= self.replayed_to
+        index <= self.replayed_to && !planted!(EntryAppliedTwice)
     }
 
     /// See [`super::ShardLogs::append`].
@@ -256,8 +257,13 @@ impl PartitionLog {
         let mut view = self.log.view();
         view.cuts += 1;
         let batches: Vec<TailBatch> = view.tail.starting_at(self.cut_end).cloned().collect();
-        let epochs = std::mem::take(&mut self.epochs_changed).then(|| view.epochs.starts().to_vec());
-        let (log_end, log_start) = (view.log_end, view.log_start);
+        if planted!(TailDroppedAtCut) {
+            view.tail = Tail::default();
+        }
+        let epochs_changed = std::mem::take(&mut self.epochs_changed) && !planted!(EpochsLeftOutOfCut);
+        let epochs = epochs_changed.then(|| view.epochs.starts().to_vec());
+        let log_start = if planted!(LogStartLeftOutOfCut) { 0 } else { view.log_start };
+        let log_end = view.log_end;
         drop(view);
         self.uncut = None;
         self.cut_end = log_end;
@@ -269,7 +275,10 @@ impl PartitionLog {
             log_end,
             log_start,
             epochs,
-            producers: self.producers.take_delta(),
+            producers: match self.producers.take_delta() {
+                _ if planted!(ProducersLeftOutOfCut) => ProducersDelta::default(),
+                delta => delta,
+            },
             batches,
             roll: None,
         }

@@ -23,6 +23,7 @@ use super::snapshot::{InstallError, PartitionState, StoredBatch};
 use super::tail::{EntryPin, PinnedBytes};
 use super::view::StoredPart;
 use crate::id::{PartitionId, ShardId};
+use crate::planted::planted;
 
 /// Entries without effect on any partition after which the shard is reported covered all the same.
 const COVERED_EVERY: u64 = 1024;
@@ -335,7 +336,8 @@ impl ShardLogs {
         let cut_any = self.cut_due(pace);
         self.cover(applied, cut_any || cover);
         let mut works = Vec::new();
-        while self.unflushed.front().is_some_and(|work| work.index() <= flushed) {
+        let is_free = |work: &Work| work.index() <= flushed || planted!(CutBeforeFlush);
+        while self.unflushed.front().is_some_and(is_free) {
             works.extend(self.unflushed.pop_front());
         }
         Maintained { works, wake_at: self.by_age.front().map(|(since, _)| self.limits.due_at(*since)) }
@@ -405,7 +407,8 @@ impl ShardLogs {
     }
 
     fn cover(&mut self, applied: u64, is_wanted: bool) {
-        let covered = self.uncut.first().map_or(applied, |(first, _)| first.saturating_sub(1));
+        let uncut = self.uncut.first().filter(|_| !planted!(CoveredTooFar));
+        let covered = uncut.map_or(applied, |(first, _)| first.saturating_sub(1));
         let is_due = is_wanted || self.state.is_some() || covered >= self.covered + COVERED_EVERY;
         if is_due && covered > self.covered {
             self.covered = covered;

@@ -18,6 +18,7 @@ use crate::id::ShardId;
 use crate::partition_log::{
     Cut, DeletedLog, ReadError, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
 };
+use crate::planted::planted;
 
 /// Bytes collected before they are written: a huge page with room for a batch of common size behind.
 const WRITE_BYTES: usize = 3 << 19;
@@ -219,7 +220,9 @@ impl WriterCore {
                     bytes += cut.bytes();
                     if let Err(error) = self.store(&cut, now) {
                         // When it was space only, the whole cut is tried again: nothing of it was published.
-                        self.queue.push_front(Work::Store(cut));
+                        if !planted!(CutGivenUp) {
+                            self.queue.push_front(Work::Store(cut));
+                        }
                         return Err(error);
                     }
                     shards.insert(shard);
@@ -251,6 +254,9 @@ impl WriterCore {
                 record.segments.insert(full.segment.base_offset(), segment_record(full));
             }
             let segment = self.append(&mut stored, cut, &run, &batches[run.batches.clone()])?;
+            if planted!(LastSegmentOnly) {
+                record.segments.clear();
+            }
             record.segments.insert(segment.segment.base_offset(), segment_record(&segment));
         }
         stored.end = cut.log_end;
@@ -350,7 +356,10 @@ impl WriterCore {
             let (chunk, behind) = rest.split_at(count);
             self.buffer.begin(view.readable);
             let written = encode(chunk, &mut self.buffer);
-            self.buffer.write(self.files.disk(), &view.segment.path(), file)?;
+            match self.buffer.write(self.files.disk(), &view.segment.path(), file) {
+                Err(_) if planted!(ViewWithoutWrite) => {}
+                written => written?,
+            }
             self.stats.writes += 1;
             view.readable = self.buffer.end();
             view.segment.note_written(&written);
@@ -378,8 +387,13 @@ impl WriterCore {
 
     fn take_checkpoint(&mut self) -> Result<Vec<(ShardId, u64)>, StoreError> {
         let (begin, bytes_before) = (Instant::now(), self.checkpoint.bytes());
-        self.dirty.sync(self.files.disk(), self.files.root())?;
+        if !planted!(CheckpointBeforeSync) {
+            self.dirty.sync(self.files.disk(), self.files.root())?;
+        }
         self.checkpoint.append(self.dirty.records())?;
+        if planted!(CheckpointBeforeSync) {
+            self.dirty.sync(self.files.disk(), self.files.root())?;
+        }
         self.stats.checkpointed(begin.elapsed(), self.checkpoint.bytes() - bytes_before);
         let (covered, dropped) = self.dirty.checkpointed();
         for segment in &dropped {

@@ -13,6 +13,7 @@ use super::stats::CheckpointLag;
 use crate::checkpoint::{CheckpointRecord, PartitionRecord};
 use crate::id::{PartitionId, ShardId};
 use crate::partition_log::Segment;
+use crate::planted::planted;
 
 /// When a checkpoint is taken. Each bounds what a restart must replay from the WAL.
 #[derive(Clone, Copy, Debug)]
@@ -102,13 +103,19 @@ impl Dirty {
 
     pub(super) fn dropped(&mut self, segment: Arc<Segment>) {
         self.files.remove(&segment.key());
+        if planted!(RemovedBeforeCheckpoint) {
+            segment.doom();
+            return;
+        }
         self.dropped.push(segment);
     }
 
     pub(super) fn deleted(&mut self, partition: PartitionId, shard: ShardId, now: Instant) {
         self.since.get_or_insert(now);
         self.partitions.remove(&partition);
-        self.deleted.insert(partition, shard);
+        if !planted!(DeletionForgotten) {
+            self.deleted.insert(partition, shard);
+        }
     }
 
     pub(super) fn covered(&mut self, shard: ShardId, index: u64, state: Option<Bytes>, now: Instant) {
@@ -143,12 +150,17 @@ impl Dirty {
     /// Makes all that was written below `root`, files and names, durable.
     pub(super) fn sync(&mut self, disk: &dyn Disk, root: &Path) -> Result<(), DiskError> {
         if self.is_many_files {
-            disk.sync_below(root)?;
+            if !planted!(ManyFilesNotSynced) {
+                disk.sync_below(root)?;
+            }
         } else {
             for file in self.files.values() {
-                file.sync()?;
+                match file.sync() {
+                    Err(_) if planted!(FailedSyncRetried) => file.sync()?,
+                    synced => synced?,
+                }
             }
-            for dir in &self.dirs {
+            for dir in self.dirs.iter().filter(|_| !planted!(NamesNotSynced)) {
                 disk.sync_dir(dir)?;
             }
         }

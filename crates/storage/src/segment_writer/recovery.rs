@@ -20,6 +20,7 @@ use crate::partition_log::{
     DueLimits, LeaderEpochs, PinnedBytes, RecoveredLog, RollLimits, Segment, SegmentFiles, SegmentView,
     ShardLogs, StoredPart, dir_name, file_name, index_file,
 };
+use crate::planted::planted;
 
 /// What was found, by shard.
 pub struct Recovered {
@@ -76,6 +77,10 @@ impl WriterCore {
         for (partition, record) in state.partitions {
             if dirs.remove(&dir_name(partition)) {
                 remove_unknown(&files, &files.dir(partition), |name| is_named(&record, name))?;
+                if record.segments.is_empty() && !planted!(UnknownFilesKept) {
+                    // A partition without a segment has no directory: its deletion would leave it behind.
+                    files.disk().remove_dir(&files.dir(partition))?;
+                }
             }
             let shard = record.shard;
             logs.entry(shard).or_default().push(recovered_log(&files, partition, record)?);
@@ -111,6 +116,9 @@ fn remove_unknown(
     is_known: impl Fn(&str) -> bool,
 ) -> Result<(), StoreError> {
     for name in files.disk().list(dir)?.iter().filter(|name| !is_known(name)) {
+        if planted!(UnknownFilesKept) {
+            continue;
+        }
         files.disk().remove(&dir.join(name))?;
     }
     Ok(())
@@ -134,8 +142,8 @@ fn recovered_log(
             first_timestamp: None,
         });
     }
-    let active = views.pop();
-    if let Some(active) = &active {
+    let mut active = views.pop();
+    if let Some(active) = &mut active {
         cut_to_synced(files, active)?;
     }
     let stored = StoredPart { sealed: views.into(), active, end: record.stored_end };
@@ -151,13 +159,16 @@ fn recovered_log(
 }
 
 /// Takes away what a checkpoint had not synced: it was written, but replay will write it anew, perhaps differently.
-fn cut_to_synced(files: &SegmentFiles, active: &SegmentView) -> Result<(), StoreError> {
+fn cut_to_synced(files: &SegmentFiles, active: &mut SegmentView) -> Result<(), StoreError> {
     let path = active.segment.path();
     // Opened for this only: ten thousand partitions must not fill the bound of open files.
     let file = files.disk().open(&path, Access::Write, Caching::Cached)?;
     let len = file.size()?;
     if len < active.readable {
         return Err(StoreError::Truncated { path, len, synced: active.readable });
+    }
+    if planted!(LengthTrusted) {
+        active.readable = len;
     }
     if len > active.readable {
         file.set_len(active.readable)?;
