@@ -47,7 +47,7 @@ fn a_failed_write_fails_everybody_and_stays_failed() {
     wal.append(SHARD, [entry(0)], Some(1)).unwrap();
     wal.submit();
     assert_eq!(answers.recv_timeout(PATIENCE), Ok((1, Ok(()))));
-    disk.begin_life(Faults { stop_at: None, fail_at: Some(1) });
+    disk.begin_life(Faults { fail_at: Some(1), ..Faults::default() });
     wal.append(SHARD, [entry(1)], Some(2)).unwrap();
     wal.append(SHARD, [entry(2)], Some(3)).unwrap();
     wal.submit();

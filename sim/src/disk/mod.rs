@@ -32,6 +32,8 @@ pub struct SimDisk {
 pub struct Faults {
     /// The operation during which everything stops, counted from [`SimDisk::begin_life`].
     pub stop_at: Option<u64>,
+    /// The rename behind which everything stops: done, and not synced.
+    pub stop_behind_rename: Option<u64>,
     /// The operation that fails with an I/O error.
     pub fail_at: Option<u64>,
 }
@@ -50,6 +52,7 @@ struct State {
     dice: Dice,
     faults: Faults,
     operations: u64,
+    renames: u64,
     stopped: bool,
     inodes: Vec<Inode>,
     names: Names,
@@ -102,6 +105,7 @@ impl SimDisk {
             dice: Dice::new(seed),
             faults: Faults::default(),
             operations: 0,
+            renames: 0,
             stopped: false,
             inodes: Vec::new(),
             names: Names::new(),
@@ -122,7 +126,7 @@ impl SimDisk {
     /// Counts operations from here, with these faults.
     pub fn begin_life(&self, faults: Faults) {
         let mut state = self.lock();
-        (state.faults, state.operations, state.stopped) = (faults, 0, false);
+        (state.faults, state.operations, state.renames, state.stopped) = (faults, 0, 0, false);
     }
 
     /// Ends a life: what is left is what the next one finds. Handles from before must not be used any more.
@@ -426,7 +430,9 @@ impl State {
         let fate = self.operate();
         let happens = matches!(fate, Fate::Done) || !self.stopped_before() && self.dice.chance(50);
         if happens {
+            self.renames += u64::from(matches!(change, NameChange::Rename(..)));
             self.change_name(change);
+            self.stopped |= self.faults.stop_behind_rename.is_some_and(|at| at <= self.renames);
         }
         if matches!(fate, Fate::Done) { Ok(()) } else { Err(error(operation, path, io::ErrorKind::Other)) }
     }

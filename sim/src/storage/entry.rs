@@ -22,12 +22,25 @@ const SENT_AGAIN_FROM: usize = 7;
 /// What an entry does to one partition.
 #[derive(Clone, Debug)]
 pub(super) enum Op {
-    Create { partition: PartitionId, epoch_base: i32 },
-    Append { partition: PartitionId, batch: Batch },
-    AdvanceLogStart { partition: PartitionId, offset: i64 },
-    Delete { partition: PartitionId },
+    Create {
+        partition: PartitionId,
+        epoch_base: i32,
+    },
+    Append {
+        partition: PartitionId,
+        batch: Batch,
+    },
+    AdvanceLogStart {
+        partition: PartitionId,
+        offset: i64,
+    },
+    Delete {
+        partition: PartitionId,
+    },
     /// All producers that wrote up to this time.
-    ForgetProducers { time_ms: i64 },
+    ForgetProducers {
+        time_ms: i64,
+    },
 }
 
 /// A record batch in an entry's payload.

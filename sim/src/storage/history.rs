@@ -152,6 +152,7 @@ impl History {
     pub(super) fn recover(&mut self, found: &RecoveredShard, covered: u64) -> Result<(), String> {
         let purged = found.purged.map_or(0, |purged| purged.index);
         hold!(purged <= self.released, "entries up to {purged} are gone, of {} released", self.released);
+        hold!(covered >= self.released, "a checkpoint covered {}, now {covered}", self.released);
         hold!(purged <= covered, "the WAL begins behind {purged}, the checkpoint ends at {covered}");
         let mut may_be = (0..=self.handed_over).map(|at| {
             let change = at.checked_sub(1).map(|at| self.ahead[at].clone());

@@ -241,10 +241,10 @@ impl Log {
             let above = self.batches.partition_point(|batch| batch.leader_epoch <= epoch);
             let end = self.batches.get(above).map_or(self.log_end, |next| next.base_offset);
             let expected = Some((self.batches[above.saturating_sub(1)].leader_epoch, end));
-            let found = reader.end_of_epoch(epoch);
+            let found = reader.end_of_epoch(epoch, latest);
             hold!(found == expected, "epoch {epoch} ends at {found:?}, should at {expected:?}");
         }
-        hold!(reader.end_of_epoch(latest + 1).is_none(), "an epoch to come has an end");
+        hold!(reader.end_of_epoch(latest + 1, latest).is_none(), "an epoch to come has an end");
         Ok(())
     }
 

@@ -102,7 +102,7 @@ pub fn run(seed: u64, planted: Option<Planted>) -> Result<Outcome, String> {
 pub fn run_stopping_at(seed: u64, at: u64) -> Result<Option<Outcome>, String> {
     guarded(None, || {
         let mut run = Run::new(seed);
-        run.live(Faults { stop_at: Some(at), fail_at: None })
+        run.live(Faults { stop_at: Some(at), ..Faults::default() })
             .map_err(|broken| format!("first life: {broken}"))?;
         if run.last_operations < at {
             return Ok(None);
@@ -184,8 +184,9 @@ impl Run {
         let reach = if self.dice.chance(30) { 30 } else { 200 };
         let at = 1 + self.dice.below(reach);
         match self.dice.below(10) {
-            0..=5 => Faults { stop_at: Some(at), fail_at: None },
-            6 | 7 => Faults { stop_at: None, fail_at: Some(at) },
+            0..=4 => Faults { stop_at: Some(at), ..Faults::default() },
+            5 => Faults { stop_behind_rename: Some(1 + self.dice.below(6)), ..Faults::default() },
+            6 | 7 => Faults { fail_at: Some(at), ..Faults::default() },
             _ => Faults::default(),
         }
     }
@@ -571,22 +572,6 @@ impl Run {
     fn finish(&mut self, life: &mut Life) -> Result<(), String> {
         self.disk.set_space(SPACE_BYTES);
         self.settle(life)?;
-        // What a cut itself pushes below the log start goes with the next one.
-        for at in 1..SHARDS {
-            let shard = &mut self.shards[at];
-            let trims = shard.model.logs.iter().filter(|(_, log)| log.log_start < log.log_end);
-            let trim = |(id, log): (&_, &super::model::Log)| Op::AdvanceLogStart {
-                partition: *id,
-                offset: log.log_start + 1,
-            };
-            let ops: Vec<Op> = trims.map(trim).collect();
-            let payload = Bytes::from(format!("the last of {at} at {}", shard.history.last()));
-            let entry = Arc::new(Entry { term: self.term, time_ms: 0, ops, payload });
-            let (frame, ticket) = shard.history.frame_of(&entry, 0);
-            life.queue.append(shard_id(at), [frame], Some(ticket)).map_err(|error| error.to_string())?;
-            shard.history.appended(entry);
-        }
-        self.settle(life)?;
         life.held.drain(..).try_for_each(|held| check_held(&held))?;
         self.check_all(life)?;
         hold!(life.pinned().bytes() == 0, "{} bytes stay pinned", life.pinned().bytes());
@@ -667,8 +652,9 @@ fn check_segments(segments: &[(i64, Vec<u8>)], log: &super::model::Log) -> Resul
         hold!(log.readable().is_empty(), "no file has its batches");
         return Ok(());
     };
+    hold!(!log.readable().is_empty(), "there are files, though every record is deleted");
     let bases: Vec<i64> = segments.iter().map(|(base, _)| *base).collect();
-    let is_late = bases.get(1).is_some_and(|second| *second <= log.log_start && log.log_start < log.log_end);
+    let is_late = bases.get(1).is_some_and(|second| *second <= log.log_start);
     hold!(!is_late, "segments {bases:?} stay below log start {}", log.log_start);
     let from = log.batches.partition_point(|batch| batch.base_offset < *first);
     let starts = log.batches.get(from).is_some_and(|batch| batch.base_offset == *first);

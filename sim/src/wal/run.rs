@@ -77,7 +77,7 @@ pub fn run(seed: u64, planted: Option<Planted>) -> Result<Outcome, String> {
 /// As [`run`].
 pub fn run_stopping_at(seed: u64, at: u64) -> Result<Option<Outcome>, String> {
     let mut run = Run::new(seed, None);
-    run.live_with(Faults { stop_at: Some(at), fail_at: None })
+    run.live_with(Faults { stop_at: Some(at), ..Faults::default() })
         .map_err(|broken| format!("first life: {broken}"))?;
     if run.disk.operations() < at {
         return Ok(None);
@@ -194,8 +194,8 @@ impl Run {
         let reach = if self.dice.chance(30) { 12 } else { 250 };
         let at = 1 + self.dice.below(reach);
         match self.dice.below(10) {
-            0..=5 => Faults { stop_at: Some(at), fail_at: None },
-            6 | 7 => Faults { stop_at: None, fail_at: Some(at) },
+            0..=5 => Faults { stop_at: Some(at), ..Faults::default() },
+            6 | 7 => Faults { fail_at: Some(at), ..Faults::default() },
             _ => Faults::default(),
         }
     }
