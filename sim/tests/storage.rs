@@ -26,7 +26,7 @@ fn nothing_acknowledged_is_lost_in_500_seeds() {
 #[test]
 fn a_life_may_end_at_any_operation() {
     let mut deaths = 0;
-    for seed in 1..9 {
+    for seed in 1..13 {
         let ends =
             (1..).map(|at| run_stopping_at(seed, at).unwrap_or_else(|b| panic!("seed {seed} at {at}: {b}")));
         deaths += ends.take_while(Option::is_some).count();

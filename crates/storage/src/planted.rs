@@ -14,6 +14,8 @@ pub enum Planted {
     CutBeforeFlush,
     /// A view is published whatever became of the write behind it.
     ViewWithoutWrite,
+    /// The offset index is taken for an answer, not for a place to begin looking.
+    IndexTrusted,
     /// A tail is let go when it is cut, not when the view shows its segment.
     TailDroppedAtCut,
     /// A cut leaves out what became of the producers.
@@ -57,9 +59,10 @@ pub enum Planted {
 #[cfg(feature = "planted")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::CutBeforeFlush,
         Self::ViewWithoutWrite,
+        Self::IndexTrusted,
         Self::TailDroppedAtCut,
         Self::ProducersLeftOutOfCut,
         Self::EpochsLeftOutOfCut,

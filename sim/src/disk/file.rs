@@ -106,7 +106,7 @@ impl DiskFile for SimFile {
 
     fn sync(&self) -> Result<(), DiskError> {
         let state = &mut *self.disk.lock();
-        let fate = state.operate();
+        let fate = state.operate_sync();
         let State { inodes, dice, .. } = state;
         match fate {
             Fate::Done => {

@@ -36,6 +36,8 @@ pub struct Faults {
     pub stop_behind_rename: Option<u64>,
     /// The operation that fails with an I/O error.
     pub fail_at: Option<u64>,
+    /// The sync of a file that fails with an I/O error.
+    pub fail_sync: Option<u64>,
 }
 
 /// How a life ends.
@@ -53,7 +55,9 @@ struct State {
     faults: Faults,
     operations: u64,
     renames: u64,
+    syncs: u64,
     stopped: bool,
+    has_failed: bool,
     inodes: Vec<Inode>,
     names: Names,
     names_durable: Names,
@@ -106,7 +110,9 @@ impl SimDisk {
             faults: Faults::default(),
             operations: 0,
             renames: 0,
+            syncs: 0,
             stopped: false,
+            has_failed: false,
             inodes: Vec::new(),
             names: Names::new(),
             names_durable: Names::new(),
@@ -126,7 +132,9 @@ impl SimDisk {
     /// Counts operations from here, with these faults.
     pub fn begin_life(&self, faults: Faults) {
         let mut state = self.lock();
-        (state.faults, state.operations, state.renames, state.stopped) = (faults, 0, 0, false);
+        state.faults = faults;
+        (state.operations, state.renames, state.syncs) = (0, 0, 0);
+        (state.stopped, state.has_failed) = (false, false);
     }
 
     /// Ends a life: what is left is what the next one finds. Handles from before must not be used any more.
@@ -161,8 +169,7 @@ impl SimDisk {
     /// True once the operation came that fails.
     #[must_use]
     pub fn has_failed(&self) -> bool {
-        let state = self.lock();
-        state.faults.fail_at.is_some_and(|at| at <= state.operations)
+        self.lock().has_failed
     }
 
     /// Sets how many bytes all files together may take.
@@ -221,7 +228,21 @@ impl State {
             self.stopped = true;
             return Fate::Stopped;
         }
-        if self.faults.fail_at == Some(self.operations) { Fate::Failed } else { Fate::Done }
+        if self.faults.fail_at == Some(self.operations) { self.fail() } else { Fate::Done }
+    }
+
+    /// As [`State::operate`], for a file's sync.
+    fn operate_sync(&mut self) -> Fate {
+        self.syncs += 1;
+        match self.operate() {
+            Fate::Done if self.faults.fail_sync == Some(self.syncs) => self.fail(),
+            fate => fate,
+        }
+    }
+
+    fn fail(&mut self) -> Fate {
+        self.has_failed = true;
+        Fate::Failed
     }
 
     fn used(&self) -> u64 {

@@ -14,7 +14,7 @@ use storage::wal::{
     Poisoned, Recovered as WalRecovered, Upkeep, WalCore, WalError, WalListener, WalOptions, WalQueue,
 };
 
-use super::entry::{Entry, Op};
+use super::entry::{Entry, Load, Op};
 use crate::dice::Dice;
 use crate::disk::SimDisk;
 
@@ -70,7 +70,7 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    pub(super) fn new(dice: &mut Dice) -> Self {
+    pub(super) fn new(load: Load, dice: &mut Dice) -> Self {
         let wal = WalOptions {
             file_bytes: 128 << 10,
             files_free_max: dice.index(3),
@@ -97,7 +97,12 @@ impl Sizes {
         let store = StoreOptions {
             due,
             checkpoint,
-            segment_bytes: if dice.chance(60) { 1500 } else { 60_000 },
+            // Large ones have index files, and writes past the page cache.
+            segment_bytes: match load.payload_max {
+                9001.. => 2 << 20,
+                _ if dice.chance(60) => 1500,
+                _ => 60_000,
+            },
             open_files_max: 3,
             pinned: PinnedBytes::new(),
             // Space runs out for real here.

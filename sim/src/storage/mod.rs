@@ -12,10 +12,14 @@
 //! stays deleted. Checked all the time: answers to appends, reads while tails are handed over, slices that somebody holds.
 //! Checked in the end: everything is stored, nothing is pinned, and the files are the readable batches and nothing else.
 
+mod act;
 mod entry;
+mod finish;
 mod history;
 mod life;
 mod model;
+mod outcome;
 mod run;
 
-pub use run::{Outcome, run, run_stopping_at};
+pub use outcome::Outcome;
+pub use run::{run, run_stopping_at};
