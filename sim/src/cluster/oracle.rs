@@ -10,7 +10,7 @@
 //! A node that has restarted applies again what its checkpoint has already; until it is through with that its state at an
 //! index is ahead of what others had there, and is not compared.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use bytes::Bytes;
@@ -49,6 +49,8 @@ pub(super) struct Oracle {
     watermarks: BTreeMap<PartitionId, i64>,
     /// Per node: below this index its states are not compared.
     trusted_from: [u64; 3],
+    /// Node, index and term of what was applied last, for whoever looks into a failure.
+    trail: VecDeque<(usize, u64, u64)>,
     applied_max: u64,
     pub(super) compared: u64,
 }
@@ -79,9 +81,12 @@ impl Oracle {
         self.applied_by.iter().all(|index| *index >= self.applied_max).then_some(self.applied_max)
     }
 
-    /// The last index that each node has applied.
-    pub(super) fn applied_by(&self) -> [u64; 3] {
-        self.applied_by
+    /// The last index that each node has applied, the last of all, and how it came to that.
+    pub(super) fn standing(&self) -> String {
+        format!(
+            "applied {:?}, the last is {}; node, index, term: {:?}",
+            self.applied_by, self.applied_max, self.trail
+        )
     }
 
     pub(super) fn entries(&self) -> u64 {
@@ -126,6 +131,10 @@ impl Oracle {
         }
         self.applied_max = self.applied_max.max(index);
         self.applied_by[node] = index;
+        self.trail.push_back((node, index, term));
+        if self.trail.len() > 24 {
+            self.trail.pop_front();
+        }
         if index >= self.trusted_from[node] {
             self.compare(node, index, logs);
         }

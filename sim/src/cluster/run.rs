@@ -288,10 +288,10 @@ impl Room {
             agreed = now;
             if Instant::now() > end {
                 let what = format!(
-                    "no agreement: {} of {} producers are done, all up: {all_up}; applied: {:?}",
+                    "no agreement: {} of {} producers are done, all up: {all_up}; {}",
                     self.producers_done.get(),
                     PRODUCERS.len(),
-                    self.oracle.borrow().applied_by()
+                    self.oracle.borrow().standing()
                 );
                 return self.oracle.borrow_mut().fail(what);
             }

@@ -188,11 +188,6 @@ impl LogInner {
             })
     }
 
-    /// The last entry in memory that is not behind `index`.
-    pub(super) fn last_up_to(&self, index: u64) -> Option<LogId> {
-        self.recent.iter().rev().map(|entry| entry.log_id).find(|id| id.index <= index)
-    }
-
     fn trim(&mut self) {
         let needless = self.applied_next.min(self.flushed_next);
         while self.recent_bytes > self.recent_bytes_max

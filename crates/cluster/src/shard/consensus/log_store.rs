@@ -85,10 +85,13 @@ impl LogStore {
         self.write_hard_state().await
     }
 
-    /// A snapshot up to `id` was installed: what the log has up to there is not needed any more.
-    pub(super) fn installed(&self, id: LogId) {
-        self.inner.borrow_mut().applied(id.index);
+    /// A snapshot up to `id` was installed: the log begins behind it, durably, before anybody hears of it. A node that said to
+    /// be there must not come back with a shorter log.
+    pub(super) async fn begin_behind(&self, id: LogId) -> io::Result<()> {
+        self.inner.borrow_mut().purge(id);
+        self.write(Frame::Purge(position(id))).await?;
         self.progress.set_flushed(id.index);
+        Ok(())
     }
 
     /// False while the WAL takes no entries, which a follower's leader should learn before the engine tries.
@@ -124,6 +127,10 @@ impl LogStore {
 
 pub(super) fn log_id(position: LogPosition) -> LogId {
     LogId::new_term_index(position.term, position.index)
+}
+
+fn position(id: LogId) -> LogPosition {
+    LogPosition { term: *id.leader_id, index: id.index }
 }
 
 fn entry_of(recovered: RecoveredEntry) -> io::Result<Entry> {
@@ -195,7 +202,8 @@ impl RaftLogStorage<Types> for LogStore {
         if planted!(self.plan, AllTakenForCommitted) {
             return Ok(log.last());
         }
-        Ok(log.committed.and_then(|committed| log.last_up_to(committed)))
+        // A log that is shorter than that was to begin behind a snapshot: what it has is not known to be committed.
+        Ok(log.committed.and_then(|committed| log.entry(committed)).map(|entry| entry.log_id))
     }
 
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<Types>) -> Result<(), io::Error>
@@ -243,8 +251,7 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn purge(&mut self, log_id: LogId) -> Result<(), io::Error> {
-        let position = LogPosition { term: *log_id.leader_id, index: log_id.index };
         self.inner.borrow_mut().purge(log_id);
-        self.write(Frame::Purge(position)).await
+        self.write(Frame::Purge(position(log_id))).await
     }
 }

@@ -146,7 +146,7 @@ impl RaftStateMachine<Types> for StateMachine {
         self.machine.install(id.index, snapshot).await.map_err(io::Error::other)?;
         self.membership = meta.last_membership.clone();
         self.log.save_membership(self.membership.clone()).await?;
-        self.log.installed(id);
+        self.log.begin_behind(id).await?;
         self.note_applied(id);
         Ok(())
     }
