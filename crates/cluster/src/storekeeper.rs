@@ -22,9 +22,9 @@ use tokio::sync::Notify;
 use crate::log_config::LogConfigs;
 use crate::replay::{Replay, ReplayMeter};
 use crate::retention::Stir;
-use crate::stats::ShardStats;
 use crate::shard::log_progress::LogProgress;
 use crate::shard::planted::{Plan, planted};
+use crate::stats::ShardStats;
 
 /// What the segment writer's thread leaves for the I/O thread.
 #[derive(Default)]
