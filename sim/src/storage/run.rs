@@ -125,12 +125,13 @@ impl Run {
     fn faults(&mut self) -> Faults {
         let reach = if self.dice.chance(30) { 30 } else { 200 };
         let at = 1 + self.dice.below(reach);
-        match self.dice.below(10) {
-            0..=4 => Faults { stop_at: Some(at), ..Faults::default() },
-            5 => Faults { stop_behind_rename: Some(1 + self.dice.below(6)), ..Faults::default() },
-            6 => Faults { fail_sync: Some(1 + self.dice.below(8)), ..Faults::default() },
-            7 => Faults { fail_at: Some(at), ..Faults::default() },
-            _ => Faults::default(),
+        let none = Faults::default();
+        match self.dice.below(20) {
+            0..=9 => Faults { stop_at: Some(at), ..none },
+            10..=12 => Faults { stop_behind_rename: Some(1 + self.dice.below(4)), ..none },
+            13 | 14 => Faults { fail_sync: Some(1 + self.dice.below(8)), ..none },
+            15 | 16 => Faults { fail_at: Some(at), ..none },
+            _ => none,
         }
     }
 
@@ -150,7 +151,9 @@ impl Run {
         }
         self.last_operations = self.disk.operations();
         self.outcome.operations += self.last_operations;
-        self.disk.end_life(if self.dice.chance(60) { End::PowerLoss } else { End::Kill });
+        // A name that only the next process relies on does harm when that one is the first to lose power.
+        let kills = if faults.stop_behind_rename.is_some() { 80 } else { 40 };
+        self.disk.end_life(if self.dice.chance(kills) { End::Kill } else { End::PowerLoss });
         Ok(())
     }
 
