@@ -15,6 +15,8 @@ use super::options::{WalOptions, planted};
 
 /// Read at once; headers and small frames come out of it.
 const WINDOW_BYTES: usize = 1 << 20;
+/// Read first: of most files only the header is wanted.
+const FIRST_WINDOW_BYTES: usize = 16 << 10;
 
 /// A valid frame.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub(super) struct Scanner<'a> {
     bytes: u64,
     window: AlignedBuffer,
     window_begin: u64,
+    /// How much the next read takes in.
+    window_bytes: usize,
     options: &'a WalOptions,
     /// Where the next frame begins.
     position: u64,
@@ -45,8 +49,8 @@ impl<'a> Scanner<'a> {
     ) -> Result<Self, DiskError> {
         let file = disk.open(path, Access::Read, Caching::Direct)?;
         let bytes = file.size()?;
-        let (window, window_begin) = (AlignedBuffer::new(), 0);
-        Ok(Self { file, generation, bytes, window, window_begin, options, position: 0 })
+        let (window, window_begin, window_bytes) = (AlignedBuffer::new(), 0, FIRST_WINDOW_BYTES);
+        Ok(Self { file, generation, bytes, window, window_begin, window_bytes, options, position: 0 })
     }
 
     /// The file's length.
@@ -129,7 +133,8 @@ impl<'a> Scanner<'a> {
         if !inside {
             self.window_begin = position - position % BLOCK_BYTES as u64;
             let needed = count + BLOCK_BYTES;
-            self.window.resize(needed.max(WINDOW_BYTES).next_multiple_of(BLOCK_BYTES));
+            self.window.resize(needed.max(self.window_bytes).next_multiple_of(BLOCK_BYTES));
+            self.window_bytes = WINDOW_BYTES.min(self.window_bytes * 4);
             let filled = self.file.read_at(self.window.as_mut_slice(), self.window_begin)?;
             self.window.resize(filled);
             if position + count as u64 > self.window_begin + filled as u64 {
