@@ -7,8 +7,6 @@ use storage::partition_log::producers::ProducerStamp;
 use wire::record::BatchHeader;
 use wire::record::header::{HEADER_BYTES, LENGTH_COVERS_FROM, assign_offset, seal};
 
-use crate::dice::Dice;
-
 pub(crate) fn partition(number: i32) -> PartitionId {
     PartitionId { topic_id: TopicId([number as u8; 16]), partition: number }
 }
@@ -76,16 +74,4 @@ pub(crate) fn as_stored(batch: &NewBatch, base_offset: i64) -> Vec<u8> {
     let mut bytes = batch.bytes.to_vec();
     assign_offset(&mut bytes, base_offset, batch.leader_epoch).unwrap();
     bytes
-}
-
-pub(crate) fn random_spec(dice: &mut Dice, leader_epoch: i32, payload_max: u64) -> Spec {
-    let count = 1 + dice.below(9) as i32;
-    Spec {
-        count,
-        payload: dice.below(payload_max) as usize,
-        leader_epoch,
-        max_timestamp: dice.below(1000) as i64,
-        max_timestamp_delta: dice.below(count as u64) as i32,
-        producer: None,
-    }
 }

@@ -1,4 +1,4 @@
-//! Partitions' logs from append to checkpoint and back, against a model, on a disk that crashes.
+//! Partitions' logs from append to checkpoint and back, one fact each. (Histories from seeds, with crashes: `sim::storage`.)
 #![allow(
     missing_docs,
     clippy::cast_possible_truncation,
@@ -9,7 +9,6 @@
 
 mod batches;
 mod checkpoint_damage;
-mod crash;
 mod dice;
 mod kafka_format;
 mod log_start;

@@ -21,8 +21,6 @@ struct State {
     name_changes: Vec<NameChange>,
     nodes: Vec<Node>,
     dirs: Vec<PathBuf>,
-    /// Changes until the power fails.
-    changes_left: Option<u64>,
     is_full: bool,
     /// What the disk says is free, whatever is written; endless when `None`.
     free_bytes: Option<u64>,
@@ -88,11 +86,6 @@ impl Change {
 impl MemoryDisk {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
-    }
-
-    /// After `changes` more changes everything fails.
-    pub(crate) fn fail_power_after(&self, changes: u64) {
-        self.lock().changes_left = Some(changes);
     }
 
     pub(crate) fn set_full(&self, is_full: bool) {
@@ -167,7 +160,6 @@ impl MemoryDisk {
             }
             node.current = node.durable.clone();
         }
-        state.changes_left = None;
         state.is_full = false;
         state.is_sync_broken = false;
         state.life += 1;
@@ -175,17 +167,7 @@ impl MemoryDisk {
 }
 
 impl State {
-    fn change(&mut self, operation: Operation, path: &Path) -> Result<(), DiskError> {
-        match &mut self.changes_left {
-            Some(0) => return Err(DiskError::new(operation, path, io::Error::other("power failed"))),
-            Some(left) => *left -= 1,
-            None => {}
-        }
-        Ok(())
-    }
-
     fn grow(&mut self, operation: Operation, path: &Path) -> Result<(), DiskError> {
-        self.change(operation, path)?;
         if self.is_full {
             return Err(DiskError::new(operation, path, io::ErrorKind::StorageFull));
         }
@@ -193,7 +175,6 @@ impl State {
     }
 
     fn sync(&mut self, operation: Operation, path: &Path) -> Result<(), DiskError> {
-        self.change(operation, path)?;
         if self.is_sync_broken {
             return Err(DiskError::new(operation, path, io::Error::other("sync failed")));
         }
@@ -246,7 +227,6 @@ impl Disk for MemoryDisk {
 
     fn remove(&self, path: &Path) -> Result<(), DiskError> {
         let mut state = self.lock();
-        state.change(Operation::Remove, path)?;
         match state.names.remove(path) {
             Some(_) => state.name_changes.push(NameChange::Remove(path.to_owned())),
             None => return Err(DiskError::new(Operation::Remove, path, io::ErrorKind::NotFound)),
@@ -256,7 +236,6 @@ impl Disk for MemoryDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         let mut state = self.lock();
-        state.change(Operation::Rename, from)?;
         let node = state.names.remove(from).expect("renamed files exist");
         state.names.insert(to.to_owned(), node);
         state.name_changes.push(NameChange::Rename(from.to_owned(), to.to_owned(), node));
@@ -347,7 +326,6 @@ impl DiskFile for MemoryFile {
 
     fn set_len(&self, len: u64) -> Result<(), DiskError> {
         let mut state = self.lock();
-        state.change(Operation::Resize, &self.path)?;
         self.change(&mut state, Change::SetLen(len as usize));
         Ok(())
     }

@@ -88,13 +88,6 @@ impl Node {
         self.core.submit(works);
     }
 
-    pub(crate) fn maintain_all(&mut self, shard: usize) {
-        let shard = &mut self.shards[shard];
-        let applied = shard.applied();
-        let works = shard.logs.maintain_all(applied, shard.flushed).works;
-        self.core.submit(works);
-    }
-
     pub(crate) fn step(&mut self, checkpoint_now: bool) -> Progress {
         let progress = self.core.step(self.now, checkpoint_now);
         for (shard, index) in &progress.covered {
