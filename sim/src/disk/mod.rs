@@ -80,13 +80,14 @@ enum Node {
 enum NameChange {
     Set(PathBuf, Node),
     Remove(PathBuf),
-    Rename(PathBuf, PathBuf),
+    /// From where, to where, and what: whatever else is lost, the new name is that file's.
+    Rename(PathBuf, PathBuf, Node),
 }
 
 impl NameChange {
     /// The directory that has to be synced for it.
     fn dir(&self) -> Option<&Path> {
-        let (Self::Set(path, _) | Self::Remove(path) | Self::Rename(_, path)) = self;
+        let (Self::Set(path, _) | Self::Remove(path) | Self::Rename(_, path, _)) = self;
         path.parent()
     }
 }
@@ -278,8 +279,8 @@ impl State {
     fn forget_unnamed(&mut self) {
         let mut is_named = vec![false; self.inodes.len()];
         let pending = self.names_pending.iter().filter_map(|change| match change {
-            NameChange::Set(_, node) => Some(node),
-            NameChange::Remove(_) | NameChange::Rename(..) => None,
+            NameChange::Set(_, node) | NameChange::Rename(_, _, node) => Some(node),
+            NameChange::Remove(_) => None,
         });
         for node in self.names.values().chain(self.names_durable.values()).chain(pending) {
             if let Node::File(at) = node {
@@ -324,10 +325,9 @@ fn apply(names: &mut Names, change: &NameChange) {
         NameChange::Remove(path) => {
             names.remove(path);
         }
-        NameChange::Rename(from, to) => {
-            if let Some(inode) = names.remove(from) {
-                names.insert(to.clone(), inode);
-            }
+        NameChange::Rename(from, to, node) => {
+            names.remove(from);
+            names.insert(to.clone(), *node);
         }
     }
 }
@@ -415,10 +415,11 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
         let state = &mut *self.lock();
-        if !state.names.contains_key(from) {
+        let Some(node) = state.names.get(from).copied() else {
             return Err(error(Operation::Rename, from, io::ErrorKind::NotFound));
-        }
-        state.change_names(Operation::Rename, from, NameChange::Rename(from.to_owned(), to.to_owned()))
+        };
+        let change = NameChange::Rename(from.to_owned(), to.to_owned(), node);
+        state.change_names(Operation::Rename, from, change)
     }
 
     fn sync_dir(&self, dir: &Path) -> Result<(), DiskError> {
