@@ -15,5 +15,6 @@
 pub mod cluster;
 pub mod dice;
 pub mod disk;
+pub mod short_form;
 pub mod storage;
 pub mod wal;

@@ -1,20 +1,14 @@
 //! Three voters under simulation, in the short form.
 
-use sim::cluster::{Mistake, Outcome, run};
+use sim::cluster::{Mistake, run};
+use sim::short_form::{all_pass, each_is_found};
 
 const SEEDS: std::ops::Range<u64> = 1..301;
 
 /// Nodes die, disks stall, links break, leaders change: replicas stay equal and nothing acknowledged is lost.
 #[test]
 fn three_replicas_agree_in_300_seeds() {
-    let mut total = Outcome::default();
-    for seed in SEEDS {
-        match run(seed, None) {
-            Ok(outcome) => total += outcome,
-            Err(broken) => panic!("seed {seed}: {broken}"),
-        }
-    }
-    println!("{total:?}");
+    let total = all_pass("cluster", SEEDS, run);
     // A simulation that does nothing finds nothing.
     assert!(total.acknowledged > 50_000 && total.terms > 600 && total.lives > 2000, "{total:?}");
     assert!(total.snapshots > 100 && total.duplicates > 500 && total.compared > 100_000, "{total:?}");
@@ -33,13 +27,5 @@ fn a_seed_comes_again() {
 /// A checker that never complains proves nothing: each of these mistakes must be seen.
 #[test]
 fn every_planted_mistake_is_found() {
-    for mistake in Mistake::all() {
-        let found = SEEDS.into_iter().find_map(|seed| {
-            let outcome = std::panic::catch_unwind(|| run(seed, Some(mistake)));
-            let broken = outcome.map_or_else(|_| Some("a panic".to_owned()), Result::err);
-            broken.map(|broken| (seed, broken))
-        });
-        let Some((seed, broken)) = found else { panic!("{mistake:?} is not found") };
-        println!("{mistake:?}: seed {seed}: {broken}");
-    }
+    each_is_found(Mistake::all(), SEEDS, run);
 }

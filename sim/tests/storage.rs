@@ -1,6 +1,7 @@
 //! All of storage under simulation, in the short form.
 
-use sim::storage::{Outcome, run, run_stopping_at};
+use sim::short_form::{all_pass, each_is_found};
+use sim::storage::{run, run_stopping_at};
 use storage::Planted;
 
 const SEEDS: std::ops::Range<u64> = 1..501;
@@ -8,14 +9,7 @@ const SEEDS: std::ops::Range<u64> = 1..501;
 /// Lost, torn and reordered writes, failed syncs, full disks, deaths at any operation: recovery must cope with all of them.
 #[test]
 fn nothing_acknowledged_is_lost_in_500_seeds() {
-    let mut total = Outcome::default();
-    for seed in SEEDS {
-        match run(seed, None) {
-            Ok(outcome) => total += outcome,
-            Err(broken) => panic!("seed {seed}: {broken}\nagain: sim storage --from {seed} --seeds 1"),
-        }
-    }
-    println!("{total:?}");
+    let total = all_pass("storage", SEEDS, run);
     // A simulation that does nothing finds nothing.
     assert!(total.acknowledged > 10_000 && total.batches > 20_000 && total.refused > 500, "{total:?}");
     assert!(total.covered > 2000 && total.replayed > 5000 && total.truncated > 300, "{total:?}");
@@ -45,10 +39,5 @@ fn a_run_is_a_function_of_its_seed() {
 /// A checker that never complains proves nothing: each of these mistakes must be seen.
 #[test]
 fn every_planted_mistake_is_found() {
-    for mistake in Planted::ALL {
-        let found =
-            SEEDS.into_iter().find_map(|seed| run(seed, Some(mistake)).err().map(|broken| (seed, broken)));
-        let Some((seed, broken)) = found else { panic!("{mistake:?} is not found") };
-        println!("{mistake:?}: seed {seed}: {broken}");
-    }
+    each_is_found(Planted::ALL, SEEDS, run);
 }

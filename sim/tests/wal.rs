@@ -1,6 +1,7 @@
 //! The write-ahead log under simulation, in the short form.
 
-use sim::wal::{Outcome, run, run_stopping_at};
+use sim::short_form::{all_pass, each_is_found};
+use sim::wal::{run, run_stopping_at};
 use storage::wal::Planted;
 
 const SEEDS: std::ops::Range<u64> = 1..301;
@@ -8,14 +9,7 @@ const SEEDS: std::ops::Range<u64> = 1..301;
 /// Lost, torn and reordered writes, failed syncs, full disks, deaths at any operation: recovery must cope with all of them.
 #[test]
 fn nothing_acknowledged_is_lost_in_300_seeds() {
-    let mut total = Outcome::default();
-    for seed in SEEDS {
-        match run(seed, None) {
-            Ok(outcome) => total += outcome,
-            Err(broken) => panic!("seed {seed}: {broken}"),
-        }
-    }
-    println!("{total:?}");
+    let total = all_pass("wal", SEEDS, run);
     // A simulation that does nothing finds nothing.
     assert!(total.acknowledged > 10_000 && total.recoveries > 500 && total.files > 1000, "{total:?}");
     assert!(total.refused > 50 && total.poisoned > 50 && total.without_space > 50, "{total:?}");
@@ -36,13 +30,5 @@ fn a_life_may_end_at_any_operation() {
 /// A checker that never complains proves nothing: each of these mistakes must be seen.
 #[test]
 fn every_planted_mistake_is_found() {
-    for mistake in Planted::ALL {
-        let found = SEEDS.into_iter().find_map(|seed| {
-            let outcome = std::panic::catch_unwind(|| run(seed, Some(mistake)));
-            let broken = outcome.map_or_else(|_| Some("a panic".to_owned()), Result::err);
-            broken.map(|broken| (seed, broken))
-        });
-        let Some((seed, broken)) = found else { panic!("{mistake:?} is not found") };
-        println!("{mistake:?}: seed {seed}: {broken}");
-    }
+    each_is_found(Planted::ALL, SEEDS, run);
 }
