@@ -111,7 +111,7 @@ impl<K: Copy + Ord, W> CommitGroup<K, W> {
     ) -> Lane {
         let (lanes, entry_bytes_max) = (&mut self.shards[shard], self.limits.entry_bytes_max);
         let fits = |open: &Entry<W>| open.bytes.len() + item_bytes <= entry_bytes_max;
-        let is_behind_bulk = !lanes.bulk_keys.is_empty() && lanes.bulk_keys.contains_key(&key);
+        let is_behind_bulk = lanes.bulk_keys.contains_key(&key);
         let lane = if item_bytes >= BULK_ITEM_BYTES || is_behind_bulk { Lane::Bulk } else { Lane::Small };
         let open = match lane {
             Lane::Small => {

@@ -187,7 +187,11 @@ impl<W: 'static> Committer<W> {
 
     /// Small entries of all shards go together, when none is in flight.
     fn is_small_due(&self, group: &CommitGroup<PartitionId, W>, place: usize) -> bool {
-        group.has_small(place) && self.in_flight.iter().all(|of_shard| of_shard.small.get() == 0)
+        group.has_small(place) && self.no_small_in_flight()
+    }
+
+    fn no_small_in_flight(&self) -> bool {
+        self.in_flight.iter().all(|of_shard| of_shard.small.get() == 0)
     }
 
     /// A full entry when few are in flight, any one when none is.
@@ -259,18 +263,17 @@ impl<W: 'static> Committer<W> {
     fn take_due(&self) -> Vec<(usize, Lane, Entry<W>)> {
         let mut group = self.group.borrow_mut();
         let mut due = Vec::with_capacity(self.shards.len());
-        let is_small_due: Vec<bool> =
-            (0..self.shards.len()).map(|place| self.is_small_due(&group, place)).collect();
-        for (place, is_small_due) in is_small_due.into_iter().enumerate() {
+        let are_small_due = self.no_small_in_flight();
+        for (place, in_flight) in self.in_flight.iter().enumerate() {
             let is_bulk_due = self.is_bulk_due(&group, place);
             let mut take = |lane: Lane, entry: Option<Entry<W>>| {
-                let in_flight = self.in_flight[place].of(lane);
+                let in_flight = in_flight.of(lane);
                 in_flight.set(in_flight.get() + usize::from(entry.is_some()));
                 let took = entry.is_some();
                 due.extend(entry.map(|entry| (place, lane, entry)));
                 took
             };
-            if is_small_due {
+            if are_small_due {
                 take(Lane::Small, group.take_small(place));
             }
             if is_bulk_due {

@@ -235,6 +235,11 @@ impl Storekeeper {
         self.shards.borrow().iter().find(|kept| kept.id == shard).cloned()
     }
 
+    fn maintain_each(&self) {
+        let shards = self.shards.borrow().clone();
+        shards.iter().for_each(|kept| self.maintain(kept));
+    }
+
     fn maintain(&self, kept: &Kept) {
         let applied = kept.applied.get();
         let flushed = self.flushed(kept);
@@ -281,16 +286,12 @@ impl Storekeeper {
         loop {
             tokio::select! {
                 biased;
-                () = self.more_flushed.notified() => {
-                    let shards = self.shards.borrow().clone();
-                    shards.iter().for_each(|kept| self.maintain(kept));
-                }
+                () = self.more_flushed.notified() => self.maintain_each(),
                 () = self.mailbox.arrived.notified() => self.take_news(),
                 () = self.rearmed.notified() => {}
                 () = wait_until(self.wake_at.get()) => {
                     self.wake_at.set(None);
-                    let shards = self.shards.borrow().clone();
-                    shards.iter().for_each(|kept| self.maintain(kept));
+                    self.maintain_each();
                 }
             }
         }

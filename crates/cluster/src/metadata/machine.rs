@@ -82,9 +82,7 @@ impl MetadataMachine {
         snapshot: Option<&Bytes>,
     ) -> Result<Self, RecordError> {
         if let Some(snapshot) = snapshot {
-            for record in records(snapshot) {
-                image.apply(record?);
-            }
+            image.replace(snapshot)?;
         }
         let applied = Rc::new(Cell::new(covered));
         let (of_image, at) = (image.clone(), applied.clone());
