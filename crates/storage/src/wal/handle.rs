@@ -30,7 +30,8 @@ const SPACE_RETRY: Duration = Duration::from_secs(1);
 /// Told, by whoever writes (the WAL thread), what has become durable. It must not own a [`Wal`]: the last handle joins that thread.
 pub trait WalListener: Send + Sync {
     /// The frames of these tickets are durable, or will never be known to be. Called once per write, tickets in the order
-    /// of their appends; what is left in `batch` is cleared afterwards. Must not block: the next write waits for it.
+    /// of their appends; what is left in `batch` is cleared afterwards. Told of a failure, [`Wal::poisoned`] says so already. Must
+    /// not block: the next write waits for it.
     fn synced(&self, batch: &mut Vec<(ShardId, u64)>, result: Result<(), Poisoned>);
 
     /// The log has got into trouble, or out of it: for whoever tells people. Each is told once.
@@ -350,13 +351,12 @@ impl Turns {
         for (shard, index) in releases.drain(..) {
             core.release(shard, index);
         }
-        let step = core.step(listener);
-        if let Some(poisoned) = core.poisoned() {
+        let was_poisoned = shared.poisoned.get().is_some();
+        let step = core.step(&PoisonedFirst { shared, listener });
+        if let Some(poisoned) = core.poisoned().filter(|_| !was_poisoned) {
             // Set before the queue is looked at again: what is appended later is refused, what came before is failed.
-            let is_new = shared.poisoned.set(poisoned.clone()).is_ok();
-            if is_new {
-                listener.troubled(WalTrouble::Poisoned(poisoned));
-            }
+            shared.poisoned.get_or_init(|| poisoned.clone());
+            listener.troubled(WalTrouble::Poisoned(poisoned));
         }
         let no_space = core.refuses_entries();
         if shared.no_space.swap(no_space, Ordering::Relaxed) != no_space {
@@ -369,6 +369,25 @@ impl Turns {
         }
         request_aside(shared, core, reads);
         (step, closing)
+    }
+}
+
+/// Whoever is told of a failure finds the log poisoned already.
+struct PoisonedFirst<'a> {
+    shared: &'a Shared,
+    listener: &'a dyn WalListener,
+}
+
+impl WalListener for PoisonedFirst<'_> {
+    fn synced(&self, batch: &mut Vec<(ShardId, u64)>, result: Result<(), Poisoned>) {
+        if let Err(poisoned) = &result {
+            self.shared.poisoned.get_or_init(|| poisoned.clone());
+        }
+        self.listener.synced(batch, result);
+    }
+
+    fn troubled(&self, trouble: WalTrouble<'_>) {
+        self.listener.troubled(trouble);
     }
 }
 
