@@ -50,6 +50,8 @@ pub enum Planted {
     RemovedBeforeCheckpoint,
     /// A checkpoint does not say that a partition was deleted.
     DeletionForgotten,
+    /// An entry that is replayed though a checkpoint covers it creates a partition that has been deleted since.
+    DeletedComesBack,
     /// A start believes the length of a segment's file.
     LengthTrusted,
     /// A start leaves files in place that no checkpoint names.
@@ -59,7 +61,7 @@ pub enum Planted {
 #[cfg(feature = "planted")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::CutBeforeFlush,
         Self::ViewWithoutWrite,
         Self::IndexTrusted,
@@ -80,6 +82,7 @@ impl Planted {
         Self::CheckpointNameTrusted,
         Self::RemovedBeforeCheckpoint,
         Self::DeletionForgotten,
+        Self::DeletedComesBack,
         Self::LengthTrusted,
         Self::UnknownFilesKept,
     ];

@@ -157,7 +157,7 @@ impl Run {
         let answers = life.apply(at, index as u64, &entry, payload, self.now);
         let expected = shard.model.apply(&entry);
         shard.history.applied = index;
-        // Nobody waits for what a start applies again. (A partition may even come back for a while, to be deleted once more.)
+        // Nobody waits for what a start applies again.
         let right = answers == expected || index <= shard.recovered_to;
         hold!(right, "entry {index} of shard {at} is answered {answers:?}, should be {expected:?}");
         self.heal_producers(at, &entry, &expected);

@@ -223,7 +223,7 @@ impl Run {
             if at == 0 {
                 self.recover_state(*covered, state.as_ref())?;
             }
-            self.replay(life, at, in_wal)?;
+            self.replay(life, at, in_wal, *covered)?;
         }
         Ok(())
     }
@@ -238,18 +238,27 @@ impl Run {
     }
 
     /// Applies again what the WAL has of the committed entries, sometimes with the segment writer at work.
-    fn replay(&mut self, life: &mut Life, at: usize, in_wal: &RecoveredShard) -> Result<(), String> {
+    fn replay(
+        &mut self,
+        life: &mut Life,
+        at: usize,
+        in_wal: &RecoveredShard,
+        covered: u64,
+    ) -> Result<(), String> {
         let shard = &mut self.shards[at];
         shard.model = Model::default();
         for index in 1..=shard.history.applied {
             shard.model.apply(shard.history.entry(index));
         }
         let (to, is_busy) = (shard.history.committed_here(), self.dice.chance(50));
+        let partitions = life.logs[at].logs().count();
         while self.shards[at].history.applied < to {
             let index = self.shards[at].history.applied + 1;
             let payload = payload_of(in_wal, index).ok_or_else(|| format!("entry {index} is not there"))?;
             self.apply(life, at, Some(payload))?;
             self.outcome.replayed += 1;
+            let is_new = index as u64 > covered || life.logs[at].logs().count() == partitions;
+            hold!(is_new, "shard {at}: entry {index} is covered to {covered}, and changes what there is");
             if is_busy && self.dice.chance(20) {
                 self.maintain(life, at);
                 self.step_store(life)?;

@@ -87,8 +87,9 @@ impl DataMachine {
         let mut logs = self.logs.borrow_mut();
         for partition in entry::created(entry) {
             let (partition, epoch_base) = partition?;
-            let reader = logs.create(index, partition, epoch_base, Instant::now());
-            self.partitions.insert(reader, epoch_base);
+            if let Some(reader) = logs.create(index, partition, epoch_base, Instant::now()) {
+                self.partitions.insert(reader, epoch_base);
+            }
         }
         Ok(())
     }

@@ -131,10 +131,19 @@ impl ShardLogs {
     }
 
     /// Creates a partition that begins at offset 0, as the entry at `index` says. One that is there already (the entry is
-    /// replayed) stays as it is.
-    pub fn create(&mut self, index: u64, partition: PartitionId, epoch_base: i32, now: Instant) -> LogReader {
+    /// replayed) stays as it is; `None` when it has been deleted since.
+    pub fn create(
+        &mut self,
+        index: u64,
+        partition: PartitionId,
+        epoch_base: i32,
+        now: Instant,
+    ) -> Option<LogReader> {
         if let Some(log) = self.logs.get(&partition) {
-            return log.reader();
+            return Some(log.reader());
+        }
+        if self.has_deleted_what_is_not_there(index) {
+            return None;
         }
         let log = PartitionLog::create(
             partition,
@@ -147,7 +156,13 @@ impl ShardLogs {
         let reader = log.reader();
         self.logs.insert(partition, log);
         self.changed(index, partition, now, |log| log.changed(index, 0, now));
-        reader
+        Some(reader)
+    }
+
+    /// True of entries that are replayed though a checkpoint covers them: a partition that is missing was deleted by a
+    /// later one, which may not be replayed. If it came back, the next checkpoint would keep it for good.
+    fn has_deleted_what_is_not_there(&self, index: u64) -> bool {
+        index <= self.covered && !planted!(DeletedComesBack)
     }
 
     /// Deletes a partition, as the entry at `index` says; false when there is none.
@@ -222,7 +237,8 @@ impl ShardLogs {
 
     /// Brings a partition to the state of another replica, whose `batches` reach from this log's end, or from the other's
     /// log start if that lies behind it, to the other's end; batches that are here already are left out. `None` when this
-    /// log is ahead of the state: then it stays as it is. Else a reader of the log, which may be another than before.
+    /// log is ahead of the state, or has been deleted since: then it stays as it is. Else a reader of the log, which may be
+    /// another than before.
     ///
     /// # Errors
     /// When batches are missing or cut otherwise than here; nothing was changed.
@@ -234,7 +250,7 @@ impl ShardLogs {
     ) -> Result<Option<LogReader>, InstallError> {
         let (index, partition) = (state.index, state.partition);
         let known = self.logs.get(&partition);
-        if known.is_some_and(|log| log.has_replayed(index)) {
+        if known.map_or(self.has_deleted_what_is_not_there(index), |log| log.has_replayed(index)) {
             return Ok(None);
         }
         let end = known.map(PartitionLog::log_end);

@@ -111,3 +111,14 @@ fn a_log_that_ends_before_the_others_begin_begins_anew() {
     let kinds = receiver.maintain_all(5, 5).works;
     assert!(matches!(kinds[..], [Work::Delete { .. }, Work::Store(_), Work::Covered { index: 5, .. }]));
 }
+
+/// Where a checkpoint covers more than the log has, old entries and an old snapshot come again, not what deleted it.
+#[test]
+fn what_is_covered_and_not_there_was_deleted() {
+    let mut receiver = ShardLogs::new(ShardId(1), DueLimits::default(), PinnedBytes::new(), 6, []);
+    assert!(receiver.create(1, PARTITION, 0, Instant::now()).is_none());
+    let batches = vec![stored(0), stored(10), stored(20)];
+    assert!(receiver.install(&state(&sender(), 4), batches, Instant::now()).unwrap().is_none());
+    assert_eq!(receiver.logs().count(), 0);
+    assert!(receiver.create(7, PARTITION, 0, Instant::now()).is_some());
+}

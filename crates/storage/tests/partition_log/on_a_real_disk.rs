@@ -98,7 +98,7 @@ fn readers_see_every_record_once_while_tails_become_segments() {
     let stop = Arc::new(AtomicBool::new(false));
     let mut followers = Vec::new();
     for number in 0..3 {
-        let reader = logs.create(1, partition(number), 0, Instant::now());
+        let reader = logs.create(1, partition(number), 0, Instant::now()).unwrap();
         let stop = Arc::clone(&stop);
         followers.push(env::spawn_thread("follower", move || follow(&reader, &stop)).unwrap());
     }
@@ -148,7 +148,7 @@ fn a_deleted_partition_leaves_no_file() {
     let scratch = Scratch::new("deleted");
     let (store, mut recovered, _) = open(&scratch.0);
     let mut logs = recovered.take(ShardId(1)).logs;
-    let reader = logs.create(1, partition(0), 0, Instant::now());
+    let reader = logs.create(1, partition(0), 0, Instant::now()).unwrap();
     append(&mut logs, 2, 0);
     store.submit(logs.maintain_all(2, 2).works);
     assert!(logs.delete(3, &partition(0)));
