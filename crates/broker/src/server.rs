@@ -20,7 +20,7 @@ use wire::primitive::Uuid;
 use crate::api::admin::topic_config::TopicConfig;
 use crate::api::data::fetch_session::FetchSessions;
 use crate::api::data::produce::ProduceScratch;
-use crate::connection::{self, Connection};
+use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
 use crate::memory_pool::MemoryPool;
 use crate::observe::{self, Observer};
@@ -100,6 +100,7 @@ pub struct Broker {
     pub(crate) memory: Rc<MemoryPool>,
     /// For answers on their way out.
     pub(crate) answers: Rc<MemoryPool>,
+    pub(crate) cold_reads: ColdReads,
     pub(crate) produce_scratch: RefCell<ProduceScratch>,
     pub(crate) fetch_sessions: RefCell<FetchSessions>,
     /// Where everything is kept.
@@ -276,10 +277,12 @@ impl Server {
         let pump = Rc::new(Pump::new(counters.clone()));
         let node = Node::open(disk.clone(), dir, node, pump.clone()).await?;
         env::spawn_local(pump.run());
+        let answers = MemoryPool::new(options.frames_bytes_max);
         let broker = Rc::new(Broker {
             counters,
             memory: MemoryPool::new(options.frames_bytes_max),
-            answers: MemoryPool::new(options.frames_bytes_max),
+            cold_reads: ColdReads::new(answers.clone()),
+            answers,
             produce_scratch: RefCell::default(),
             fetch_sessions: RefCell::default(),
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),

@@ -10,8 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
-use env::disk::DiskFile;
-use storage::partition_log::{BATCH_START_BYTES, LogSlice, batch_start};
+use storage::partition_log::{BATCH_START_BYTES, LogSlice, SegmentFile, batch_start};
 use wire::api::ApiKey;
 use wire::frame::{self, FrameTooLong};
 use wire::primitive::Message;
@@ -41,7 +40,7 @@ enum Piece {
 /// A range of a segment.
 #[derive(Clone)]
 pub(super) struct StoredRange {
-    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) file: Arc<SegmentFile>,
     pub(super) position: u64,
     pub(super) len: usize,
 }
@@ -174,9 +173,19 @@ impl Answer {
 
     /// Replaces the front of the range that comes first by its bytes, which were read elsewhere.
     pub(super) fn put(&mut self, bytes: Bytes) {
-        assert!(matches!(self.pieces.front(), Some(Piece::Stored(_))), "only a range is read");
+        assert!(self.first_range().is_some(), "only a range is read");
         self.advance(bytes.len());
         self.pieces.push_front(Piece::Shared(bytes));
+    }
+
+    /// The range that comes first, if nothing comes before it.
+    pub(super) fn first_range(&self) -> Option<&StoredRange> {
+        self.pieces.front().and_then(Piece::stored)
+    }
+
+    /// All ranges, in the order in which they are sent.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = &StoredRange> {
+        self.pieces.iter().filter_map(Piece::stored)
     }
 
     pub(super) fn is_sent(&self) -> bool {
@@ -190,6 +199,13 @@ impl Answer {
 }
 
 impl Piece {
+    fn stored(&self) -> Option<&StoredRange> {
+        match self {
+            Self::Stored(range) => Some(range),
+            Self::Own(_) | Self::Shared(_) => None,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
             Self::Own(range) => range.len(),

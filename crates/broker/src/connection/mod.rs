@@ -11,6 +11,7 @@
 //! Invariant: nothing of the thread's scratch buffer is needed once `read_some` has returned.
 
 pub(crate) mod answer;
+mod cold;
 mod inbox;
 pub(crate) mod replies;
 mod send;
@@ -27,6 +28,7 @@ use env::net::OwnedWriteHalf;
 use self::replies::{PartAnswer, Replies, Slot, SlotNumber};
 use crate::counters::Counters;
 
+pub(crate) use cold::ColdReads;
 pub(crate) use task::run;
 
 /// Produce requests that may be under way on one connection; a client's `max.in.flight` is 5 by default.

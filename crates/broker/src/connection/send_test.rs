@@ -1,14 +1,16 @@
 //! Facts about sending answers from files, over a real socket.
 
 use std::io::Read as _;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use env::disk::{DiskError, DiskFile};
-use storage::partition_log::LogSlice;
+use env::disk::{CachedBytes, DiskError, DiskFile};
+use storage::partition_log::{LogSlice, SegmentFile};
 
 use super::*;
+use crate::memory_pool::MemoryPool;
 
 /// A file of which, one time after the other, nothing, a little or all that is asked for lies in memory.
 struct Patchy {
@@ -24,13 +26,16 @@ impl DiskFile for Patchy {
         Ok(count)
     }
 
-    fn read_at_once(&self, buffer: &mut [u8], position: u64) -> Result<Option<usize>, DiskError> {
+    fn cached(&self, position: u64, len: usize) -> Result<Option<CachedBytes>, DiskError> {
         let len = match self.asked.fetch_add(1, Ordering::Relaxed) % 3 {
             0 => return Ok(None),
-            1 => buffer.len().min(777),
-            _ => buffer.len(),
+            1 => len.min(777),
+            _ => len,
         };
-        self.read_at(&mut buffer[..len], position).map(Some)
+        let mut bytes = vec![0; len];
+        let count = self.read_at(&mut bytes, position)?;
+        bytes.truncate(count);
+        Ok(Some(bytes).filter(|bytes| !bytes.is_empty()).map(CachedBytes::from))
     }
 
     fn write_at(&self, _: &[u8], _: u64) -> Result<(), DiskError> {
@@ -58,8 +63,8 @@ impl DiskFile for Patchy {
     }
 }
 
-/// Sends an answer of `slices` to a client; what that got, and what became of it.
-fn sent(slices: Vec<LogSlice>) -> (Vec<u8>, Result<(), String>) {
+/// Sends an answer of `slices` to a client, with so much memory for all answers; what that got, and what became of it.
+fn sent(slices: Vec<LogSlice>, memory: usize) -> (Vec<u8>, Result<(), String>) {
     env::task::block_on_io_thread(async {
         let listener = env::net::listen("127.0.0.1", 0).await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -72,17 +77,20 @@ fn sent(slices: Vec<LogSlice>) -> (Vec<u8>, Result<(), String>) {
         let (stream, peer) = listener.accept().await.unwrap();
         let (read, write) = stream.into_split();
         let connection = Connection::new(peer, (String::new(), 0), write, Rc::default());
-        let pool = MemoryPool::new(1);
-        let outcome = send(&pool, &connection, Answer::of_slices(slices)).await;
-        assert!(pool.take(1).is_some(), "everything is given back");
+        let pool = MemoryPool::new(memory);
+        let reads = ColdReads::new(pool.clone());
+        let outcome = send(&reads, &connection, Answer::of_slices(slices)).await;
+        drop(reads);
+        let is_left = pool.take(memory).is_some();
+        assert!(is_left, "everything is given back");
         drop((connection, read));
         (client.await.unwrap(), outcome)
     })
     .unwrap()
 }
 
-fn file(bytes: &[u8]) -> Arc<dyn DiskFile> {
-    Arc::new(Patchy { bytes: bytes.to_vec(), asked: AtomicUsize::new(0) })
+fn file(bytes: &[u8]) -> Arc<SegmentFile> {
+    SegmentFile::new(Arc::new(Patchy { bytes: bytes.to_vec(), asked: AtomicUsize::new(0) }))
 }
 
 #[test]
@@ -100,15 +108,18 @@ fn what_is_in_memory_and_what_is_not_come_together_in_order() {
     let mut expected = bytes[5..8 << 20].to_vec();
     memory.copy_into(&mut expected).unwrap();
     expected.extend_from_slice(&bytes[100..200]);
-    let (got, outcome) = sent(vec![range(5, (8 << 20) - 5), memory, range(100, 100)]);
-    assert_eq!(outcome, Ok(()));
-    assert!(got == expected, "{} bytes of {} came", got.len(), expected.len());
+    for memory_max in [1, 1 << 20, 1 << 30] {
+        let slices = vec![range(5, (8 << 20) - 5), memory.clone(), range(100, 100)];
+        let (got, outcome) = sent(slices, memory_max);
+        assert_eq!(outcome, Ok(()));
+        assert!(got == expected, "{} bytes of {} came", got.len(), expected.len());
+    }
 }
 
 #[test]
 fn a_segment_that_ends_early_ends_the_connection() {
     // The client was promised more bytes: anything sent in their place would be taken for records.
     let slice = LogSlice::File { file: file(&[1; 1000]), position: 0, len: 1001 };
-    let (got, outcome) = sent(vec![slice]);
+    let (got, outcome) = sent(vec![slice], 1);
     assert!(got.len() <= 1000 && outcome.unwrap_err().starts_with("a segment ends 1 bytes before"));
 }

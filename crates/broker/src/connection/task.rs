@@ -276,7 +276,7 @@ impl Task {
             Ok(out) => self.connection.send(|unsent| {
                 if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) }
             }),
-            Err(answer) => send::send(&self.broker.answers, &self.connection, answer).await?,
+            Err(answer) => send::send(&self.broker.cold_reads, &self.connection, answer).await?,
         }
         self.frame_handled();
         Ok(())

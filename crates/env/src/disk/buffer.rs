@@ -90,6 +90,14 @@ impl AlignedBuffer {
         self.len = len;
     }
 
+    /// The first `len` bytes, whatever is in them, to be overwritten: it grows to that, but is never cut.
+    pub fn at_least(&mut self, len: usize) -> &mut [u8] {
+        if self.len < len {
+            self.resize(len);
+        }
+        &mut self.as_mut_slice()[..len]
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {

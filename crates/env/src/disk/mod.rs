@@ -13,17 +13,20 @@ mod buffer;
 mod buffer_test;
 mod error;
 mod lock;
+mod mapped;
 mod real;
 #[cfg(test)]
 mod real_test;
 mod space;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{DiskError, Operation};
 pub use lock::{DirLock, LockError};
+pub use mapped::CachedBytes;
 pub use real::RealDisk;
 pub use space::{Space, WriteMode};
 
@@ -43,6 +46,8 @@ pub enum Access {
 pub enum Caching {
     /// Through the page cache: any position, any length.
     Cached,
+    /// As [`Caching::Cached`], and nothing is read ahead: of files that are read here and there.
+    Scattered,
     /// Past the page cache where the file system can (`O_DIRECT`), else cached. Memory, position and length of every write
     /// and read must be multiples of [`BLOCK_BYTES`]; [`AlignedBuffer`] is such memory.
     Direct,
@@ -136,13 +141,28 @@ pub trait DiskFile: Send + Sync {
     /// When the read fails.
     fn read_at(&self, buffer: &mut [u8], position: u64) -> Result<usize, DiskError>;
 
-    /// Reads up to `buffer.len()` bytes from `position` without waiting for a device, for threads that must not. `None` when
-    /// the first of them is in no memory, or the disk can't tell; fewer than asked for also when only so many are.
+    /// What of `len` bytes from `position` on lies in memory without a gap, for threads that must not wait for a device. `None`
+    /// when the first does not, or the disk can't tell. The bytes must be some that never change.
+    ///
+    /// # Errors
+    /// When the file can't be asked.
+    fn cached(&self, _position: u64, _len: usize) -> Result<Option<CachedBytes>, DiskError> {
+        Ok(None)
+    }
+
+    /// As [`DiskFile::read_at`], of `len` bytes for one reader only: past the page cache where the disk can, so that
+    /// neither the kernel's copy nor memory for it is paid for. `buffer` is overwritten, and keeps its memory; the answer
+    /// says where in it the bytes are, for whole blocks are read.
     ///
     /// # Errors
     /// When the read fails.
-    fn read_at_once(&self, _buffer: &mut [u8], _position: u64) -> Result<Option<usize>, DiskError> {
-        Ok(None)
+    fn read_past_cache(
+        &self,
+        buffer: &mut AlignedBuffer,
+        position: u64,
+        len: usize,
+    ) -> Result<Range<usize>, DiskError> {
+        Ok(0..self.read_at(buffer.at_least(len), position)?)
     }
 
     /// Writes all of `bytes` at `position`; durable after [`DiskFile::sync`].

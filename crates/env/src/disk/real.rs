@@ -3,17 +3,19 @@
 //! Direct files that their file system or this position refuses (`EINVAL`) go on through the page cache, and durable writes
 //! where `RWF_DSYNC` is not known become a write and an `fdatasync`: slower, never less durable.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::os::fd::OwnedFd;
+use std::io::IoSlice;
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use super::{
-    Access, AlignedBuffer, BLOCK_BYTES, Caching, Disk, DiskError, DiskFile, Operation, Space, WriteMode,
+    Access, AlignedBuffer, BLOCK_BYTES, CachedBytes, Caching, Disk, DiskError, DiskFile, Operation, Space,
+    WriteMode,
 };
 
 /// Written at once where a file system can't reserve space.
@@ -29,6 +31,8 @@ struct RealFile {
     path: PathBuf,
     /// Cleared at the first write that the file system refuses to do directly.
     direct: AtomicBool,
+    /// Opened when it is first wanted; `None` where the file system has no direct reads.
+    past_cache: OnceLock<Option<OwnedFd>>,
     /// Cleared at the first write whose flag the kernel or file system does not know.
     dsync: AtomicBool,
 }
@@ -44,7 +48,7 @@ impl Disk for RealDisk {
         let mode = Mode::from_raw_mode(0o644);
         let open = |flags| rustix::fs::open(path, flags, mode);
         let (opened, direct) = match caching {
-            Caching::Cached => (open(flags), false),
+            Caching::Cached | Caching::Scattered => (open(flags), false),
             Caching::Direct => match open(flags | OFlags::DIRECT) {
                 // A new file may have been created before the flag was refused: the second open must accept that.
                 Err(Errno::INVAL) => (open(flags.difference(OFlags::EXCL)), false),
@@ -52,10 +56,15 @@ impl Disk for RealDisk {
             },
         };
         let fd = opened.map_err(|errno| DiskError::new(Operation::Open, path, errno))?;
+        if caching == Caching::Scattered {
+            // Where the advice is unknown more is read than is needed.
+            let _ = rustix::fs::fadvise(&fd, 0, None, rustix::fs::Advice::Random);
+        }
         Ok(Arc::new(RealFile {
             fd,
             path: path.to_owned(),
             direct: AtomicBool::new(direct),
+            past_cache: OnceLock::new(),
             dsync: AtomicBool::new(true),
         }))
     }
@@ -163,16 +172,35 @@ impl DiskFile for RealFile {
         Ok(filled)
     }
 
-    fn read_at_once(&self, buffer: &mut [u8], position: u64) -> Result<Option<usize>, DiskError> {
-        loop {
-            let into = &mut [IoSliceMut::new(buffer)];
-            match rustix::io::preadv2(&self.fd, into, position, ReadWriteFlags::NOWAIT) {
-                Ok(count) => return Ok(Some(count)),
-                Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(None),
+    fn cached(&self, position: u64, len: usize) -> Result<Option<CachedBytes>, DiskError> {
+        CachedBytes::of_file(self.fd.as_fd(), position, len)
+            .map_err(|error| DiskError::new(Operation::Read, &self.path, error))
+    }
+
+    fn read_past_cache(
+        &self,
+        buffer: &mut AlignedBuffer,
+        position: u64,
+        len: usize,
+    ) -> Result<Range<usize>, DiskError> {
+        let lead = usize::try_from(position % BLOCK_BYTES as u64).expect("less than a block");
+        let blocks = buffer.at_least((lead + len).next_multiple_of(BLOCK_BYTES));
+        let Some(direct) = self.past_cache.get_or_init(|| self.open_past_cache()) else {
+            return Ok(0..self.read_at(&mut blocks[..len], position)?);
+        };
+        let from = position - lead as u64;
+        let mut filled = 0;
+        // A direct read stops within a block only at the end of the file.
+        while filled < lead + len && filled.is_multiple_of(BLOCK_BYTES) {
+            match rustix::io::pread(direct, &mut blocks[filled..], from + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
                 Err(Errno::INTR) => {}
+                Err(Errno::INVAL) => return Ok(0..self.read_at(&mut blocks[..len], position)?),
                 Err(errno) => return Err(self.error(Operation::Read, errno)),
             }
         }
+        Ok(lead..filled.clamp(lead, lead + len))
     }
 
     fn write_at(&self, bytes: &[u8], position: u64) -> Result<(), DiskError> {
@@ -223,6 +251,12 @@ impl DiskFile for RealFile {
 impl RealFile {
     fn error(&self, operation: Operation, errno: Errno) -> DiskError {
         DiskError::new(operation, &self.path, errno)
+    }
+
+    /// The same file once more: by its descriptor, because its name may be gone.
+    fn open_past_cache(&self) -> Option<OwnedFd> {
+        let same = format!("/proc/self/fd/{}", self.fd.as_raw_fd());
+        rustix::fs::open(same, OFlags::RDONLY | OFlags::DIRECT | OFlags::CLOEXEC, Mode::empty()).ok()
     }
 
     fn write_all(&self, bytes: &[u8], position: u64, flags: ReadWriteFlags) -> Result<(), Errno> {

@@ -44,17 +44,39 @@ fn direct_and_cached_handles_see_the_same_bytes() {
     assert_eq!(cached.read_at(&mut seen, 90_000).unwrap(), 0);
 }
 
-/// A thread of sockets takes `None` for "ask a thread that may wait", and the end of the file for damage.
+/// A thread of sockets takes `None` for "ask a thread that may wait".
 #[test]
-fn a_read_that_must_not_wait_gives_what_was_just_written() {
-    let scratch = Scratch::new("once");
-    let file = RealDisk.open(&scratch.0.join("a"), Access::CreateNew, Caching::Cached).unwrap();
-    file.write_at(&[7; 10_000], 0).unwrap();
-    let mut seen = vec![0; 20_000];
-    // A file system that can't tell says `None` throughout.
-    if let Some(count) = file.read_at_once(&mut seen, 4000).unwrap() {
-        assert!((1..=6000).contains(&count) && seen[..count].iter().all(|byte| *byte == 7));
-        assert_eq!(file.read_at_once(&mut seen, 10_000).unwrap(), Some(0));
+fn what_lies_in_memory_is_shown_and_what_does_not_is_not() {
+    let scratch = Scratch::new("cached");
+    let file = RealDisk.open(&scratch.0.join("a"), Access::CreateNew, Caching::Scattered).unwrap();
+    let bytes: Vec<u8> = (0..200_000u32).map(|at| (at / 3).to_le_bytes()[0]).collect();
+    file.write_at(&bytes, 0).unwrap();
+    for (from, len) in [(0, 1), (4095, 2), (5000, 150_000), (199_999, 1)] {
+        // Memory may be taken away at any time, even from what was just written.
+        if let Some(cached) = file.cached(from as u64, len).unwrap() {
+            assert!((1..=len).contains(&cached.len()));
+            assert!(*cached.as_io_slice() == bytes[from..from + cached.len()], "{len} bytes from {from}");
+        }
+    }
+    assert!(file.cached(400_000, 10).unwrap().is_none(), "nothing is there");
+}
+
+/// Segments are read so wherever a batch begins, while others append, and after they were removed.
+#[test]
+fn reads_past_the_page_cache_begin_and_end_anywhere() {
+    let scratch = Scratch::new("past");
+    let path = scratch.0.join("a");
+    let file = RealDisk.open(&path, Access::CreateNew, Caching::Cached).unwrap();
+    let bytes: Vec<u8> = (0..30_000u32).map(|at| (at / 3).to_le_bytes()[0]).collect();
+    file.write_at(&bytes, 0).unwrap();
+    RealDisk.remove(&path).unwrap();
+    let mut buffer = AlignedBuffer::new();
+    for (from, len) in [(0, 4096), (0, 30_000), (1, 8191), (4095, 2), (29_999, 1), (12_288, 17_712), (5, 0)] {
+        let found = file.read_past_cache(&mut buffer, from as u64, len).unwrap();
+        assert!(buffer.as_slice()[found] == bytes[from..from + len], "{len} bytes from {from}");
+    }
+    for (from, left) in [(29_000, 1000), (30_000, 0), (90_000, 0)] {
+        assert_eq!(file.read_past_cache(&mut buffer, from, 5000).unwrap().len(), left);
     }
 }
 

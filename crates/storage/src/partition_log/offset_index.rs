@@ -93,6 +93,12 @@ impl SparseIndex {
         }
     }
 
+    /// Where the batch begins whose base offset is `offset`, if it has an entry.
+    pub(crate) fn position_of(&self, offset: i64) -> Option<u64> {
+        let at = self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok()?;
+        Some(self.entries[at].position)
+    }
+
     /// A batch boundary at or before the batch that contains `offset`.
     pub(crate) fn before_offset(&self, offset: i64) -> u64 {
         self.entry_before(|entry| entry.offset <= offset)

@@ -3,6 +3,7 @@
 //! Any thread, any number. A read takes one view and stays on it; it never waits for an append or for the segment writer
 //! longer than it takes them to push a batch or swap a reference.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -288,14 +289,13 @@ impl LogRead {
     /// True when everything up to the stored end was taken.
     fn add_stored(&mut self, stored: &StoredPart, start: i64, bytes_max: usize) -> Result<bool, ReadError> {
         for view in stored.segments_from(start) {
-            let Some(first) = view.segment.find_offset(start, view.readable)? else { continue };
             let left = bytes_max.saturating_sub(self.bytes) as u64;
-            if first.len > left && !self.slices.is_empty() {
+            let Some(found) = find_stored(view, start, left, self.slices.is_empty())? else { continue };
+            let (position, end) = (found.start, found.end);
+            if position == end {
                 return Ok(false);
             }
-            let limit = first.position.saturating_add(left.max(first.len));
-            let end = view.segment.floor_boundary(&first, limit, view.readable)?;
-            let slice = file_slice(&view.segment, first.position, end)?;
+            let slice = file_slice(&view.segment, position, end)?;
             self.bytes += slice.len();
             self.slices.push(slice);
             if end < view.readable {
@@ -322,10 +322,30 @@ fn checked(view: &LogView, offset: i64) -> Result<LogOffsets, ReadError> {
     Ok(offsets)
 }
 
+/// Where in a segment the batches from `start` on are, up to `len_max` bytes of them, and one at least if `is_first`: else
+/// none, when the first does not fit. `None` when the segment ends before `start`.
+fn find_stored(
+    view: &SegmentView,
+    start: i64,
+    len_max: u64,
+    is_first: bool,
+) -> Result<Option<Range<u64>>, ReadError> {
+    if let Some(known) = view.segment.indexed_range(start, len_max, view.readable)? {
+        return Ok(Some(known));
+    }
+    let Some(first) = view.segment.find_offset(start, view.readable)? else { return Ok(None) };
+    if first.len > len_max && !is_first {
+        return Ok(Some(first.position..first.position));
+    }
+    let limit = first.position.saturating_add(len_max.max(first.len));
+    let end = view.segment.floor_boundary(&first, limit, view.readable)?;
+    Ok(Some(first.position..end))
+}
+
 fn file_slice(segment: &Arc<Segment>, position: u64, end: u64) -> Result<LogSlice, ReadError> {
     let len =
         usize::try_from(end - position).map_err(|_| ReadError::Corrupt { path: segment.path(), position })?;
-    Ok(LogSlice::File { file: segment.file()?, position, len })
+    Ok(LogSlice::File { file: segment.for_readers()?, position, len })
 }
 
 fn max_from(view: &SegmentView, log_start: i64) -> Result<Option<MaxTimestamp>, ReadError> {

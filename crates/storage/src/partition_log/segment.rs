@@ -8,6 +8,7 @@
 //! Bytes: docs/format/segment.md.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -18,6 +19,7 @@ use wire::record::header::{BatchHeader, HEADER_BYTES, LENGTH_COVERS_FROM};
 use super::index_file::{self, IndexMark};
 use super::offset_index::{BatchAt, INDEX_INTERVAL_BYTES, SparseIndex};
 use super::reader::ReadError;
+use super::segment_file::SegmentFile;
 use crate::id::PartitionId;
 use crate::planted::planted;
 
@@ -130,7 +132,7 @@ pub(crate) struct Segment {
     files: Arc<SegmentFiles>,
     partition: PartitionId,
     base_offset: i64,
-    file: Mutex<Option<Arc<dyn DiskFile>>>,
+    file: Mutex<Option<Arc<SegmentFile>>>,
     index: RwLock<SegmentIndex>,
     /// No checkpoint names it any more: its file goes with the last holder.
     is_doomed: AtomicBool,
@@ -182,20 +184,25 @@ impl Segment {
 
     /// The open file; opens it, and closes the one that has been open longest when there are too many.
     pub(crate) fn file(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>, DiskError> {
-        self.file_with(Access::Write)
+        self.for_readers().map(|opened| Arc::clone(&opened.file))
+    }
+
+    /// As [`Segment::file`].
+    pub(crate) fn for_readers(self: &Arc<Self>) -> Result<Arc<SegmentFile>, DiskError> {
+        self.opened(Access::Write)
     }
 
     /// Creates the file, which must not be there.
     pub(crate) fn create(self: &Arc<Self>) -> Result<Arc<dyn DiskFile>, DiskError> {
-        self.file_with(Access::CreateNew)
+        self.opened(Access::CreateNew).map(|opened| Arc::clone(&opened.file))
     }
 
-    fn file_with(self: &Arc<Self>, access: Access) -> Result<Arc<dyn DiskFile>, DiskError> {
+    fn opened(self: &Arc<Self>, access: Access) -> Result<Arc<SegmentFile>, DiskError> {
         let mut slot = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = slot.as_ref() {
             return Ok(Arc::clone(file));
         }
-        let file = self.files.disk.open(&self.path(), access, Caching::Cached)?;
+        let file = SegmentFile::new(self.files.disk.open(&self.path(), access, Caching::Scattered)?);
         *slot = Some(Arc::clone(&file));
         drop(slot);
         self.files.note_open(self);
@@ -263,6 +270,23 @@ impl Segment {
             index.sparse = SparseIndex::default();
             index.is_unread = true;
         }
+    }
+
+    /// What [`Segment::find_offset`] and [`Segment::floor_boundary`] would find, or a little less than that, where the index
+    /// alone knows it: a reader that goes on where it was asks the disk for nothing but its batches.
+    pub(crate) fn indexed_range(
+        self: &Arc<Self>,
+        offset: i64,
+        len_max: u64,
+        readable: u64,
+    ) -> Result<Option<Range<u64>>, ReadError> {
+        let index = self.indexed(readable)?;
+        let first = if offset == self.base_offset { Some(0) } else { index.sparse.position_of(offset) };
+        let Some(first) = first.filter(|first| *first < readable) else { return Ok(None) };
+        let limit = first.saturating_add(len_max);
+        let end = if limit >= readable { readable } else { index.sparse.before_position(limit) };
+        let is_enough = end > first && (end == readable || limit - end <= len_max / 4);
+        Ok(is_enough.then_some(first..end))
     }
 
     /// The first batch in `..readable` whose last offset is `offset` or more.

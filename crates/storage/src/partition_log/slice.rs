@@ -6,6 +6,7 @@ use bytes::Bytes;
 use env::disk::{DiskError, DiskFile};
 use wire::record::header::{BATCH_LENGTH_AT, MAGIC_AT, PARTITION_LEADER_EPOCH_AT};
 
+use super::segment_file::{self, SegmentFile};
 use super::tail::TailBatch;
 
 /// Whole record batches, in memory or in a segment.
@@ -28,7 +29,7 @@ pub enum LogSlice {
     /// One or more batches of a segment, exact as they are.
     File {
         /// The segment's file.
-        file: Arc<dyn DiskFile>,
+        file: Arc<SegmentFile>,
         /// Where the first batch begins.
         position: u64,
         /// Bytes of all of them.
@@ -72,7 +73,7 @@ impl LogSlice {
                 copy_batch(*base_offset, *leader_epoch, bytes, out);
                 Ok(())
             }
-            Self::File { file, position, len } => copy_range(file.as_ref(), *position, *len, out),
+            Self::File { file, position, len } => copy_range(file.file.as_ref(), *position, *len, out),
         }
     }
 }
@@ -131,7 +132,7 @@ fn copy_range(
     }
     let count = read?;
     if count < len {
-        return Err(ReadSliceError::Short { end: position + len as u64, missing: len - count });
+        return Err(segment_file::short(position, len, count));
     }
     Ok(())
 }
