@@ -79,6 +79,9 @@ pub(super) struct Listed {
 
 /// Reads the log in `dir`; changes nothing but to sync what it read.
 pub(super) fn recover(disk: &dyn Disk, dir: &Path, options: &WalOptions) -> Result<Found, WalError> {
+    // A process that died behind a rename may have left the new name in memory only. Were the file renamed once more, a
+    // power loss could leave it under its first name and its last, and whoever reuses the one would overwrite the other.
+    disk.sync_dir(dir)?;
     let listed = list(disk, dir, options)?;
     let mut found = Found {
         sequence: listed.iter().map(|file| file.generation.sequence()).max().unwrap_or(0),

@@ -110,7 +110,8 @@ impl WalCore {
                 file: ready.file.clone(),
                 bytes: 0,
                 position: previous_end,
-                opening_end: 0,
+                // Never taken for a file that was just opened: if there is no space to begin it now, the next group tries again.
+                opening_end: u64::MAX,
             },
             disk,
             dir: dir.to_owned(),
