@@ -46,6 +46,11 @@ impl LogProgress {
         }
     }
 
+    /// Entries from `from` on are taken away; others that come in their places are not durable yet.
+    pub(crate) fn truncated(&self, from: u64) {
+        self.flushed.set(self.flushed.get().min(from.saturating_sub(1)));
+    }
+
     /// Has the storekeeper told when the disk has more of the log.
     pub(crate) fn await_flush(&self) {
         self.flush_awaited.set(true);

@@ -96,10 +96,11 @@ impl LogInner {
         Some(self.flushed_next - 1)
     }
 
-    /// Everything that is left is durable: a truncation or a purge is, which came behind it.
-    pub(super) fn all_flushed(&mut self) {
+    /// Everything that is left is durable, up to which entry: a truncation is, which came behind it.
+    pub(super) fn all_flushed(&mut self) -> Option<u64> {
         self.flushed_next = self.next_index();
         self.trim();
+        self.last.map(|last| last.index)
     }
 
     /// Takes the entries from `from` on away; `last` is what is left.

@@ -245,8 +245,11 @@ impl RaftLogStorage<Types> for LogStore {
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let from = last.as_ref().map_or(0, |last| last.index + 1);
         self.inner.borrow_mut().truncate(from, last);
+        self.progress.truncated(from);
         self.write(Frame::Truncate { from }).await?;
-        self.inner.borrow_mut().all_flushed();
+        if let Some(flushed) = self.inner.borrow_mut().all_flushed() {
+            self.progress.set_flushed(flushed);
+        }
         Ok(())
     }
 

@@ -9,14 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use env::disk::{Disk, RealDisk};
 use futures::future::LocalBoxFuture;
-use openraft::StorageError;
+use openraft::storage::{IOFlushed, RaftLogStorage};
 use openraft::testing::log::{StoreBuilder, Suite};
+use openraft::type_config::TypeConfigExt;
+use openraft::{EntryPayload, StorageError};
 use storage::id::ShardId;
 use storage::wal::{Wal, WalOptions};
 
 use super::log_store::LogStore;
 use super::state_machine::StateMachine;
-use super::types::Types;
+use super::types::{Entry, LogId, Proposal, Types};
+use crate::shard::entry::{self, EntryKind};
 use crate::shard::log_progress::LogProgress;
 use crate::shard::outcome::Outcome;
 use crate::shard::planted::Plan;
@@ -63,14 +66,14 @@ impl Machine for Nothing {
     }
 }
 
-#[derive(Default)]
-struct Builder {
-    built: AtomicU64,
-}
+/// Of all tests: each log has a directory of its own.
+static BUILT: AtomicU64 = AtomicU64::new(0);
 
-impl StoreBuilder<Types, LogStore, StateMachine, Scratch> for Builder {
-    async fn build(&self) -> Result<(Scratch, LogStore, StateMachine), StorageError<Types>> {
-        let number = self.built.fetch_add(1, Ordering::Relaxed);
+struct Builder;
+
+impl Builder {
+    fn log() -> (Scratch, LogStore, Rc<LogProgress>) {
+        let number = BUILT.fetch_add(1, Ordering::Relaxed);
         let name = format!("takhin-log-store-{}-{number}", std::process::id());
         let scratch = Scratch(std::env::temp_dir().join(name));
         let mailbox = Arc::new(SyncedMailbox::default());
@@ -83,7 +86,14 @@ impl StoreBuilder<Types, LogStore, StateMachine, Scratch> for Builder {
         progress.purge_itself();
         let shard = recovered.shards.remove(&ShardId(1)).unwrap_or_default();
         // Nothing stays in memory that the WAL has: reading it back is tested too.
-        let log = LogStore::new(ShardId(1), wal, progress, shard, 1, Plan::default()).unwrap();
+        let log = LogStore::new(ShardId(1), wal, progress.clone(), shard, 1, Plan::default()).unwrap();
+        (scratch, log, progress)
+    }
+}
+
+impl StoreBuilder<Types, LogStore, StateMachine, Scratch> for Builder {
+    async fn build(&self) -> Result<(Scratch, LogStore, StateMachine), StorageError<Types>> {
+        let (scratch, log, _) = Self::log();
         let gives_snapshots = Rc::new(Cell::new(true));
         let machine = StateMachine::new(Box::new(Nothing), log.clone(), 0, Rc::default(), gives_snapshots);
         Ok((scratch, log, machine))
@@ -114,7 +124,7 @@ macro_rules! run_each {
 #[test]
 fn the_engine_accepts_the_log() {
     let run = async {
-        let builder = Builder::default();
+        let builder = Builder;
         let (passed, refused) = run_each!(
             builder,
             last_membership_in_log_initial
@@ -167,4 +177,31 @@ fn the_engine_accepts_the_log() {
     };
     let (passed, refused) = env::task::block_on_io_thread(run).unwrap();
     assert!(passed > 3 * refused.len(), "{passed} passed, refused are {refused:?}");
+}
+
+fn entries(term: u64, indexes: std::ops::Range<u64>) -> impl Iterator<Item = Entry> {
+    let proposal = |_| EntryPayload::Normal(Proposal(Bytes::from(entry::header(EntryKind::Batches))));
+    indexes.map(move |index| Entry { log_id: LogId::new_term_index(term, index), payload: proposal(index) })
+}
+
+async fn append_flushed(log: &mut LogStore, entries: impl Iterator<Item = Entry> + Send) {
+    let (tell, told) = Types::oneshot();
+    log.append(entries, IOFlushed::signal(tell)).await.unwrap();
+    told.await.unwrap().unwrap();
+}
+
+/// What a follower had of an old leader was durable; what comes in its place may be applied before it is.
+#[test]
+fn entries_that_come_in_the_place_of_flushed_ones_are_not_flushed_yet() {
+    let run = async {
+        let (_scratch, mut log, progress) = Builder::log();
+        append_flushed(&mut log, entries(1, 1..6)).await;
+        assert_eq!(progress.flushed(), 5);
+        log.truncate_after(Some(LogId::new_term_index(1, 2))).await.unwrap();
+        log.append(entries(2, 3..5), IOFlushed::noop()).await.unwrap();
+        assert_eq!(progress.flushed(), 2);
+        append_flushed(&mut log, entries(2, 5..6)).await;
+        assert_eq!(progress.flushed(), 5);
+    };
+    env::task::block_on_io_thread(run).unwrap();
 }
