@@ -14,15 +14,16 @@ use wire::record::{Builder, Compression};
 use super::node::Letter;
 use super::run::Room;
 
-/// Whoever waits longer asks again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// Whoever has waited for this long, or less, asks again.
+const PATIENCE_MS_MAX: u64 = 2000;
 
 /// Writes until the room is over; with an id every batch until it is acknowledged.
 pub(super) async fn produce(room: Rc<Room>, producer_id: Option<i64>) {
     let mut sequences: BTreeMap<PartitionId, i32> = BTreeMap::new();
     let mut leader = 0;
     while !room.is_over.get() {
-        let Some(partition) = room.any_partition() else {
+        let partition = room.any_partition().filter(|_| !room.is_quiet.get());
+        let Some(partition) = partition else {
             env::sleep(Duration::from_millis(20)).await;
             continue;
         };
@@ -94,7 +95,8 @@ pub(super) async fn write(
         let (tell, told) = oneshot::channel();
         let is_posted = room.nodes[*leader].post(Letter::Write(entry.clone(), tell));
         let answer = if is_posted {
-            env::timeout(ANSWER_WITHIN, told).await
+            let patience = PATIENCE_MS_MAX / 8 * (1 + room.dice.borrow_mut().below(8));
+            env::timeout(Duration::from_millis(patience), told).await
         } else {
             Some(Ok(Err(ProposeError::NotLeader)))
         };

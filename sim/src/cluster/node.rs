@@ -91,7 +91,7 @@ impl Node {
         self.faults.set(faults);
         self.disk.begin_life(faults);
         self.lives.set(self.lives.get() + 1);
-        room.oracle.borrow_mut().node_jumped(self.at);
+        room.oracle.borrow_mut().began(self.at);
         let (inbox, letters) = mpsc::channel(INBOX_MAX);
         let replica = Rc::new(RefCell::new(None));
         let process = Process::start(live(self.clone(), room.clone(), letters, replica.clone()));
@@ -164,6 +164,7 @@ async fn live(
 /// A crash takes from the log what was not synced; nothing stored may be ahead of what is left, and no vote may be missing.
 fn check_found(node: &Node, room: &Room, replica: &Replica) {
     let found = replica.found;
+    room.oracle.borrow_mut().found(node.at, found.covered);
     let in_log = found.last_index.max(node.installing.get());
     if found.covered.max(found.stored) > in_log {
         let what = format!("node {} has stored what its log has not: {found:?}", node.at);

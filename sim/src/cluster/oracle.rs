@@ -65,9 +65,25 @@ impl Oracle {
         self.broken.get_or_insert(what);
     }
 
-    /// A node begins a life, or has got a snapshot: it may be ahead of the index that it is at.
+    /// A node is about to get a snapshot: it may be ahead of the index that it is at.
     pub(super) fn node_jumped(&mut self, node: usize) {
         self.trusted_from[node] = self.applied_max;
+    }
+
+    /// A node begins a life: it has applied nothing.
+    pub(super) fn began(&mut self, node: usize) {
+        self.node_jumped(node);
+        self.applied_by[node] = 0;
+    }
+
+    /// A node has found in its checkpoint what the entries up to `covered` came to; it may have applied more by now.
+    pub(super) fn found(&mut self, node: usize, covered: u64) {
+        self.applied_by[node] = covered.max(self.applied_by[node]);
+    }
+
+    /// The node that was last seen to lead.
+    pub(super) fn leader(&self) -> Option<usize> {
+        self.leaders.last_key_value().map(|(_, node)| *node)
     }
 
     /// A node has got a snapshot.

@@ -97,6 +97,8 @@ pub(super) struct Room {
     pub(super) oracle: RefCell<Oracle>,
     pub(super) partitions: RefCell<Vec<PartitionId>>,
     pub(super) kept_bytes_max: u64,
+    /// Producers write nothing at present.
+    pub(super) is_quiet: Cell<bool>,
     /// Producers write no more.
     pub(super) is_over: Cell<bool>,
     pub(super) producers_done: Cell<usize>,
@@ -118,6 +120,7 @@ impl Room {
             oracle: RefCell::default(),
             partitions: RefCell::default(),
             kept_bytes_max: 2000 + dice.below(20_000),
+            is_quiet: Cell::new(false),
             is_over: Cell::new(false),
             producers_done: Cell::new(0),
             records: Cell::new(0),
@@ -173,7 +176,9 @@ impl Room {
     async fn disturb(self: &Rc<Self>) {
         let (one, other) = (self.node(), self.node());
         match self.roll(100) {
-            0..=24 => self.crash(one, 30 + self.roll(1500)).await,
+            0..=18 => self.crash(one, 30 + self.roll(1500)).await,
+            19..=22 => self.replace_leader_within_lease(other).await,
+            23..=24 => self.crash_behind_truncation().await,
             25..=32 => self.crash(one, 1500 + self.roll(4000)).await,
             33..=42 => self.net.isolate(one),
             43..=50 => self.net.cut(one, other),
@@ -210,12 +215,47 @@ impl Room {
         }
     }
 
+    /// While nobody writes, so that all logs are equal, one of those who answer the leader hears nothing of it any more until it
+    /// stands. Then the other restarts, and may have forgotten that it answers the leader.
+    async fn replace_leader_within_lease(&self, other: usize) {
+        let Some(leader) = self.oracle.borrow().leader().filter(|leader| *leader != other) else { return };
+        if !self.nodes.iter().all(|node| node.is_up()) {
+            return;
+        }
+        self.net.heal();
+        self.is_quiet.set(true);
+        env::sleep(Duration::from_millis(300)).await;
+        self.net.cut(leader, other);
+        self.net.cut(other, leader);
+        env::sleep(Duration::from_millis(1500 + self.roll(1000))).await;
+        self.net.isolate(leader);
+        self.crash(3 - leader - other, 10 + self.roll(50)).await;
+        self.is_quiet.set(false);
+        env::sleep(Duration::from_millis(1000)).await;
+    }
+
+    /// A leader that was alone loses its last entries to its successor's, and its power before these are on its disk.
+    async fn crash_behind_truncation(&self) {
+        let Some(leader) = self.oracle.borrow().leader() else { return };
+        self.net.isolate(leader);
+        env::sleep(Duration::from_millis(1500 + self.roll(1500))).await;
+        self.net.heal();
+        env::sleep(Duration::from_millis(self.roll(400))).await;
+        self.stall(leader, 3000);
+        env::sleep(Duration::from_millis(1000 + self.roll(1000))).await;
+        self.crash_as(leader, End::PowerLoss, 30 + self.roll(300)).await;
+    }
+
     fn stall(&self, at: usize, stall_ms: u64) {
         self.nodes[at].stalled_until.set(Some(Instant::now() + Duration::from_millis(stall_ms)));
     }
 
     async fn crash(&self, at: usize, down_ms: u64) {
         let end = if self.dice.borrow_mut().chance(60) { End::PowerLoss } else { End::Kill };
+        self.crash_as(at, end, down_ms).await;
+    }
+
+    async fn crash_as(&self, at: usize, end: End, down_ms: u64) {
         if self.nodes[at].is_up() {
             self.nodes[at].crash(end).await;
             let restart_at = Instant::now() + Duration::from_millis(down_ms);

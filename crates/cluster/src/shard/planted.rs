@@ -18,6 +18,8 @@ pub enum Planted {
     AppendAcknowledgedUnflushed,
     /// What was applied is stored and checkpointed though this node's own disk has not the entries yet.
     AppliedTakenForFlushed,
+    /// A node that has restarted votes at once, though it may have promised its leader a lease.
+    LeaseForgotten,
     /// After a restart everything in the log counts as committed.
     AllTakenForCommitted,
     /// Entries are purged as soon as they are applied, in a checkpoint or not.
@@ -35,10 +37,11 @@ pub enum Planted {
 #[cfg(feature = "simulated")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::VoteNotAwaited,
         Self::AppendAcknowledgedUnflushed,
         Self::AppliedTakenForFlushed,
+        Self::LeaseForgotten,
         Self::AllTakenForCommitted,
         Self::PurgedBeforeCovered,
         Self::SnapshotWithoutProducers,

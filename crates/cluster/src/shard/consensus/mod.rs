@@ -52,8 +52,10 @@ use super::planted::{Plan, planted};
 use super::wal_mailbox::WalClient;
 
 const HEARTBEAT_MS: u64 = 150;
-/// A leader that a quorum has not answered for this long may have been replaced.
 const LEASE_MS: u64 = 1000;
+/// A leader that a quorum has not answered for this long may have been replaced; whoever has answered it votes for nobody
+/// else that long, also when it restarts meanwhile.
+const LEASE: Duration = Duration::from_millis(LEASE_MS);
 
 /// A shard's replica on this node.
 #[derive(Clone)]
@@ -64,6 +66,8 @@ pub struct Shard {
     applied_term: Rc<Cell<u64>>,
     /// The last term whose lead this node gave away: another may be elected within the lease.
     given_away: Rc<Cell<u64>>,
+    /// From when on it votes: behind the lease that it may have promised before its restart.
+    votes_from: env::Instant,
     is_alone: bool,
     plan: Plan,
 }
@@ -144,12 +148,13 @@ impl Shard {
     ) -> Result<Shard, OpenError> {
         let ShardParts { id, node, wal, recovered, covered, machine, progress } = parts;
         let is_alone = recent_bytes_max == 0;
+        let may_have_promised = !is_alone && recovered.vote.is_some() && !planted!(plan, LeaseForgotten);
         let log =
             LogStore::new(id, wal, progress, recovered, recent_bytes_max, plan).map_err(OpenError::of(id))?;
         let (applied_term, gives_snapshots) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(false)));
         let machine =
             StateMachine::new(machine, log.clone(), covered, applied_term.clone(), gives_snapshots.clone());
-        let config = Arc::new(engine_config(is_alone).map_err(OpenError::of(id))?);
+        let config = Arc::new(engine_config(is_alone, !may_have_promised).map_err(OpenError::of(id))?);
         let peers = Peers { shard: id, transport };
         let raft = Raft::new(node, config, peers, log.clone(), machine).await.map_err(OpenError::of(id))?;
         gives_snapshots.set(!is_alone);
@@ -161,7 +166,12 @@ impl Shard {
                 Err(error) => return Err(OpenError::of(id)(error)),
             }
         }
-        Ok(Shard { id, raft, log, applied_term, given_away: Rc::default(), is_alone, plan })
+        let (given_away, mut votes_from) = (Rc::default(), env::Instant::now());
+        if may_have_promised {
+            votes_from = votes_from + LEASE;
+            env::spawn_local(stand_after_lease(raft.clone()));
+        }
+        Ok(Shard { id, raft, log, applied_term, given_away, votes_from, is_alone, plan })
     }
 
     /// Which shard this is.
@@ -185,7 +195,7 @@ impl Shard {
         if self.is_alone || planted!(self.plan, AnswersWhenElected) {
             return Some(term);
         }
-        let within_lease = leader.last_quorum_acked()?.elapsed() < Duration::from_millis(LEASE_MS);
+        let within_lease = leader.last_quorum_acked()?.elapsed() < LEASE;
         let is_applied = self.applied_term.get() == term;
         (within_lease && is_applied && self.given_away.get() < term).then_some(term)
     }
@@ -234,6 +244,9 @@ impl Shard {
             Request::Append(append) => {
                 Answer::Append(self.raft.append_entries(append).await.map_err(|_| PeerError::Stopped)?)
             }
+            Request::Vote(_) | Request::PreVote(_) if env::Instant::now() < self.votes_from => {
+                return Err(PeerError::MayNotVoteYet);
+            }
             Request::Vote(vote) => Answer::Vote(self.raft.vote(vote).await.map_err(|_| PeerError::Stopped)?),
             Request::PreVote(vote) => {
                 Answer::Vote(self.raft.pre_vote(vote).await.map_err(|_| PeerError::Stopped)?)
@@ -275,6 +288,15 @@ impl Shard {
     }
 }
 
+/// A node's own vote is one too: it stands for election when the lease is over. Not all at once do, if all have restarted.
+async fn stand_after_lease(raft: Raft<Types, StateMachine>) {
+    let mut die = [0];
+    // Without dice it stands at once, as others may.
+    let _ = env::random::fill(&mut die);
+    env::sleep(LEASE + LEASE * u32::from(die[0]) / 512).await;
+    raft.runtime_config().elect(true);
+}
+
 fn outcome_of(result: Option<WriteResult>) -> Result<Outcome, ProposeError> {
     match result {
         Some(Ok(written)) => Ok(written.data),
@@ -284,12 +306,13 @@ fn outcome_of(result: Option<WriteResult>) -> Result<Outcome, ProposeError> {
     }
 }
 
-fn engine_config(is_alone: bool) -> Result<Config, openraft::ConfigError> {
+fn engine_config(is_alone: bool, stands_at_once: bool) -> Result<Config, openraft::ConfigError> {
     let config = Config {
         heartbeat_interval: HEARTBEAT_MS,
         election_timeout_min: LEASE_MS / 2,
         election_timeout_max: LEASE_MS,
         enable_pre_vote: Some(true),
+        enable_elect: stands_at_once,
         max_payload_entries: 64,
         broadcast_submitted_on_append: Some(!is_alone),
         snapshot_policy: SnapshotPolicy::Never,

@@ -33,6 +33,9 @@ pub enum PeerError {
     /// Try later: nothing was done, there is no room for more.
     #[error("the replica takes no entries at present")]
     Full,
+    /// Try later: before its restart the replica may have promised a leader that it votes for nobody else yet.
+    #[error("the replica has just started and does not vote yet")]
+    MayNotVoteYet,
     /// Try later: the replica has stopped, or it is another one than was expected.
     #[error("the replica has stopped")]
     Stopped,
