@@ -43,9 +43,7 @@ impl SimFile {
         match (fate, self.caching) {
             (Fate::Done, _) => inode.write(bytes, position),
             (_, Caching::Direct) => inode.write_interrupted(bytes, position, dice),
-            (_, Caching::Cached | Caching::Scattered) => {
-                inode.write_interrupted_cached(bytes, position, dice)
-            }
+            (_, Caching::Cached) => inode.write_interrupted_cached(bytes, position, dice),
         }
         Ok(fate)
     }
@@ -75,9 +73,7 @@ impl DiskFile for SimFile {
         let begin = usize::try_from(position).unwrap_or(usize::MAX).min(len);
         let count = buffer.len().min(len - begin);
         match self.caching {
-            Caching::Cached | Caching::Scattered => {
-                buffer[..count].copy_from_slice(&inode.current[begin..begin + count])
-            }
+            Caching::Cached => buffer[..count].copy_from_slice(&inode.current[begin..begin + count]),
             Caching::Direct => inode.read_direct(&mut buffer[..count], begin),
         }
         Ok(count)

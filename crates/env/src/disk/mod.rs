@@ -46,8 +46,6 @@ pub enum Access {
 pub enum Caching {
     /// Through the page cache: any position, any length.
     Cached,
-    /// As [`Caching::Cached`], and nothing is read ahead: of files that are read here and there.
-    Scattered,
     /// Past the page cache where the file system can (`O_DIRECT`), else cached. Memory, position and length of every write
     /// and read must be multiples of [`BLOCK_BYTES`]; [`AlignedBuffer`] is such memory.
     Direct,

@@ -48,7 +48,7 @@ impl Disk for RealDisk {
         let mode = Mode::from_raw_mode(0o644);
         let open = |flags| rustix::fs::open(path, flags, mode);
         let (opened, direct) = match caching {
-            Caching::Cached | Caching::Scattered => (open(flags), false),
+            Caching::Cached => (open(flags), false),
             Caching::Direct => match open(flags | OFlags::DIRECT) {
                 // A new file may have been created before the flag was refused: the second open must accept that.
                 Err(Errno::INVAL) => (open(flags.difference(OFlags::EXCL)), false),
@@ -56,10 +56,6 @@ impl Disk for RealDisk {
             },
         };
         let fd = opened.map_err(|errno| DiskError::new(Operation::Open, path, errno))?;
-        if caching == Caching::Scattered {
-            // Where the advice is unknown more is read than is needed.
-            let _ = rustix::fs::fadvise(&fd, 0, None, rustix::fs::Advice::Random);
-        }
         Ok(Arc::new(RealFile {
             fd,
             path: path.to_owned(),

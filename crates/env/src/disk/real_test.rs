@@ -48,7 +48,7 @@ fn direct_and_cached_handles_see_the_same_bytes() {
 #[test]
 fn what_lies_in_memory_is_shown_and_what_does_not_is_not() {
     let scratch = Scratch::new("cached");
-    let file = RealDisk.open(&scratch.0.join("a"), Access::CreateNew, Caching::Scattered).unwrap();
+    let file = RealDisk.open(&scratch.0.join("a"), Access::CreateNew, Caching::Cached).unwrap();
     let bytes: Vec<u8> = (0..200_000u32).map(|at| (at / 3).to_le_bytes()[0]).collect();
     file.write_at(&bytes, 0).unwrap();
     for (from, len) in [(0, 1), (4095, 2), (5000, 150_000), (199_999, 1)] {

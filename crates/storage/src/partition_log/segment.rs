@@ -202,7 +202,7 @@ impl Segment {
         if let Some(file) = slot.as_ref() {
             return Ok(Arc::clone(file));
         }
-        let file = SegmentFile::new(self.files.disk.open(&self.path(), access, Caching::Scattered)?);
+        let file = SegmentFile::new(self.files.disk.open(&self.path(), access, Caching::Cached)?);
         *slot = Some(Arc::clone(&file));
         drop(slot);
         self.files.note_open(self);
