@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 
 BENCH = pathlib.Path(__file__).resolve().parent
 REPO = BENCH.parent
@@ -231,7 +232,7 @@ class Peers:
         child = self.spawn(command, log)
         peer = self.add("B", child, 0)
         peer.port = wait_for("takhin", child, log, lambda: listening_port(log))
-        peer.command = command
+        peer.command, peer.log = command, log
         return peer
 
     def restart_killed(self, peer):
@@ -286,6 +287,13 @@ def listening_port(log):
     """The real port from the line `listening on HOST:PORT`, once it is there."""
     found = re.search(r"listening on 127\.0\.0\.1:(\d+)\D", log.read_text(errors="replace"))
     return int(found[1]) if found else None
+
+
+def metric(peer, name):
+    """A figure from a running takhin's metrics page."""
+    port = re.search(r"metrics on http://[^:]*:(\d+)/", peer.log.read_text(errors="replace"))[1]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+        return float(re.search(rf"^{name} (\S+)$", page.read().decode(), re.M)[1])
 
 
 def metadata_request():
