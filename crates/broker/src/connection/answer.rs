@@ -146,6 +146,10 @@ impl Answer {
             slices[count] = IoSlice::new(&memory[..taken]);
             count += 1;
             bytes += taken;
+            if taken < memory.len() {
+                // What comes behind it is not next.
+                break;
+            }
         }
         (count, None)
     }

@@ -102,13 +102,14 @@ fn what_is_in_memory_and_what_is_not_come_together_in_order() {
         base_offset: 1,
         leader_epoch: 2,
         entry_index: 3,
-        entry_bytes: 5000,
-        bytes: vec![7; 5000].into(),
+        // More than is written at once, with a range behind it.
+        entry_bytes: 1 << 20,
+        bytes: vec![7; 1 << 20].into(),
     };
     let mut expected = bytes[5..8 << 20].to_vec();
     memory.copy_into(&mut expected).unwrap();
     expected.extend_from_slice(&bytes[100..200]);
-    for memory_max in [1, 1 << 20, 1 << 30] {
+    for memory_max in [1 << 30, 1 << 20, 1] {
         let slices = vec![range(5, (8 << 20) - 5), memory.clone(), range(100, 100)];
         let (got, outcome) = sent(slices, memory_max);
         assert_eq!(outcome, Ok(()));
