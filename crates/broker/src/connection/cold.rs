@@ -132,6 +132,9 @@ impl StoredRange {
 }
 
 fn read(range: &ColdRange, stock: Arc<Stock>) -> Result<Bytes, ReadSliceError> {
+    if let Some(cached) = range.bring_in() {
+        return Ok(Bytes::from_owner(cached));
+    }
     let mut buffer = stock.take();
     let bytes = range.read(&mut buffer)?;
     Ok(Bytes::from_owner(Piece { buffer, bytes, stock }))

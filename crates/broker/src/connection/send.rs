@@ -99,7 +99,7 @@ fn write(connection: &Connection, answer: &mut Answer, is_reading: bool) -> Resu
         cached = front.map_err(|error| unreadable(&error))?;
         match &cached {
             Some(bytes) => {
-                slices[count] = bytes.as_io_slice();
+                slices[count] = IoSlice::new(bytes.as_ref());
                 count += 1;
                 if bytes.len() == range.len {
                     count += answer.in_memory(count, &mut slices[count..], BEHIND_BYTES).0;

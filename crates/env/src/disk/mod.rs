@@ -163,6 +163,12 @@ pub trait DiskFile: Send + Sync {
         Ok(0..self.read_at(buffer.at_least(len), position)?)
     }
 
+    /// Waits until `len` bytes from `position` on lie in memory, where others will find them too. `None` when that fails or the
+    /// disk can't: a read tells why. The bytes must be some that never change.
+    fn bring_in(&self, _position: u64, _len: usize) -> Option<CachedBytes> {
+        None
+    }
+
     /// Writes all of `bytes` at `position`; durable after [`DiskFile::sync`].
     ///
     /// # Errors

@@ -173,6 +173,10 @@ impl DiskFile for RealFile {
             .map_err(|error| DiskError::new(Operation::Read, &self.path, error))
     }
 
+    fn bring_in(&self, position: u64, len: usize) -> Option<CachedBytes> {
+        CachedBytes::bring_in(self.fd.as_fd(), position, len).ok().flatten()
+    }
+
     fn read_past_cache(
         &self,
         buffer: &mut AlignedBuffer,

@@ -55,10 +55,27 @@ fn what_lies_in_memory_is_shown_and_what_does_not_is_not() {
         // Memory may be taken away at any time, even from what was just written.
         if let Some(cached) = file.cached(from as u64, len).unwrap() {
             assert!((1..=len).contains(&cached.len()));
-            assert!(*cached.as_io_slice() == bytes[from..from + cached.len()], "{len} bytes from {from}");
+            assert!(*cached.as_ref() == bytes[from..from + cached.len()], "{len} bytes from {from}");
         }
     }
     assert!(file.cached(400_000, 10).unwrap().is_none(), "nothing is there");
+}
+
+/// Appends past the page cache leave single pages of it behind, where they met within one.
+#[test]
+fn what_is_brought_into_memory_is_all_there_wherever_it_begins() {
+    let scratch = Scratch::new("brought");
+    let file = RealDisk.open(&scratch.0.join("a"), Access::CreateNew, Caching::Cached).unwrap();
+    let bytes: Vec<u8> = (0..5_000_000u32).flat_map(u32::to_le_bytes).take(5_000_001).collect();
+    file.write_at(&bytes, 0).unwrap();
+    file.sync().unwrap();
+    for (from, len) in [(0, 1), (4095, 2), (2_097_000, 1 << 20), (3_000_000, 2_000_001), (5_000_000, 1)] {
+        // Not every file system can.
+        if let Some(brought) = file.bring_in(from as u64, len) {
+            assert!(*brought.as_ref() == bytes[from..from + len], "{len} bytes from {from}");
+        }
+    }
+    assert!(file.bring_in(6_000_000, 1).is_none(), "nothing is there");
 }
 
 /// Segments are read so wherever a batch begins, while others append, and after they were removed.

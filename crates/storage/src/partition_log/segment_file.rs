@@ -51,8 +51,15 @@ impl SegmentFile {
 }
 
 impl ColdRange {
+    /// Brings it into the page cache, when it was read twice before: what is read so often may be read by many. `None` when it
+    /// was not, or the disk can't.
+    #[must_use]
+    pub fn bring_in(&self) -> Option<CachedBytes> {
+        self.is_wanted.then(|| self.file.file.bring_in(self.position, self.len)).flatten()
+    }
+
     /// Reads it all; where in `buffer` it lies. The first two times past the page cache, whose fresh pages cost more than the
-    /// disk's work, from the third on through it: what is read so often may be read by many.
+    /// disk's work.
     ///
     /// # Errors
     /// When the segment can't be read, or ends before the range.
