@@ -4,8 +4,10 @@
 //!
 //! - **group commit**: everything pending on a node, of all connections and partitions, shares one WAL write
 //!   and one sync. [`CommitGroup`] is what forms while the disk is busy.
-//! - **merged batch**: many small record batches of one partition joined when the segment is written. Not built yet.
+//! - **merged batch**: many small record batches of one partition, joined when the segment is written. [`Merger`] joins them.
 
 pub mod commit_group;
+pub mod merge;
 
 pub use commit_group::{BULK_ITEM_BYTES, CommitGroup, Entry, Full, Lane, Limits};
+pub use merge::{MergeOptions, Merger};

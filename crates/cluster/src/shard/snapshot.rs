@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use batch::merge::{Unreadable, records_between};
 use bytes::Bytes;
 use storage::id::PartitionId;
 use storage::partition_log::{LogReader, NewBatch, PartitionState, ReadError, ReadSliceError, StoredBatch};
@@ -55,6 +56,9 @@ pub(crate) enum SnapshotError {
     /// What was carried is not what was sent.
     #[error("a batch of a snapshot: {0}")]
     Batch(#[from] BatchError),
+    /// A batch of the sender's own log.
+    #[error(transparent)]
+    TakeApart(#[from] Unreadable),
     /// It ends before its own state says.
     #[error("a log ends at {end}, and its state says {log_end}")]
     Short {
@@ -125,28 +129,34 @@ impl Records {
     }
 }
 
-/// The batches from `begin` up to `end`, both of which are batch boundaries, as a consumer gets them.
+/// The records from `begin` up to `end`, in whole batches as a consumer gets them. The sender's batches may be cut otherwise than
+/// the receiver's, and reach over either.
 fn read_range(reader: &LogReader, begin: i64, end: i64) -> Result<Bytes, SnapshotError> {
     let mut out = Vec::new();
+    let mut read = Vec::new();
     let mut next = begin;
     while next < end {
-        let from = out.len();
+        read.clear();
         for slice in reader.read(next, READ_BYTES)?.slices {
-            slice.copy_into(&mut out)?;
+            slice.copy_into(&mut read)?;
         }
+        let from = next;
         // The log has grown since the snapshot was taken: what came later is not part of it.
-        let mut taken = from;
-        for batch in record::batches(&out[from..]) {
+        for batch in record::batches(&read) {
             let batch = batch?;
             let header = BatchHeader::parse(batch)?;
             if header.base_offset >= end {
                 break;
             }
-            taken += batch.len();
-            next = header.last_offset() + 1;
+            let batch_end = header.last_offset() + 1;
+            if header.base_offset < next || batch_end > end {
+                out.extend_from_slice(&records_between(batch, next..end)?);
+            } else {
+                out.extend_from_slice(batch);
+            }
+            next = batch_end.min(end);
         }
-        out.truncate(taken);
-        if taken == from {
+        if next == from {
             return Err(SnapshotError::Short { end: next, log_end: end });
         }
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use batch::MergeOptions;
 use bytes::Bytes;
 
 use super::epochs::EpochStart;
@@ -43,6 +44,8 @@ pub struct Cut {
     pub(crate) batches: Vec<TailBatch>,
     /// When segments roll, if not as the store's options say; no matter of the shard's log, each node may have its own.
     pub roll: Option<RollLimits>,
+    /// How its batches are merged; `None`: they are stored as they were sent. No matter of the shard's log either.
+    pub merge: Option<MergeOptions>,
 }
 
 impl Cut {

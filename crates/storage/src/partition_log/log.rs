@@ -281,6 +281,7 @@ impl PartitionLog {
             },
             batches,
             roll: None,
+            merge: None,
         }
     }
 

@@ -1,8 +1,9 @@
+use batch::Merger;
 use bytes::Bytes;
 use wire::record::BatchHeader;
 use wire::record::header::{HEADER_BYTES, LENGTH_COVERS_FROM};
 
-use super::append::{ActiveSegment, Run, encode, plan};
+use super::append::{ActiveSegment, Run, encode, plan, prepare};
 use super::write::WriteBuffer;
 use crate::partition_log::{PinnedBytes, RollLimits, TailBatch};
 
@@ -38,27 +39,31 @@ fn batch(base_offset: i64, len: usize) -> TailBatch {
     }
 }
 
+fn planned(active: Option<ActiveSegment>, batches: &[TailBatch], limits: RollLimits) -> Vec<Run> {
+    plan(active, &prepare(&mut Merger::default(), batches, None).0, limits)
+}
+
 fn run(new_segment: Option<i64>, batches: std::ops::Range<usize>) -> Run {
     Run { new_segment, batches }
 }
 
 #[test]
 fn the_first_batch_of_a_log_begins_a_segment() {
-    assert_eq!(plan(None, &[batch(0, 100), batch(10, 100)], LIMITS), [run(Some(0), 0..2)]);
+    assert_eq!(planned(None, &[batch(0, 100), batch(10, 100)], LIMITS), [run(Some(0), 0..2)]);
 }
 
 #[test]
 fn a_segment_rolls_before_it_grows_beyond_its_bound() {
     let batches: Vec<TailBatch> = (0..5).map(|at| batch(at * 10, 100)).collect();
     let active = Some(ActiveSegment { base_offset: -100, len: 800, first_timestamp: 5 });
-    let planned = plan(active, &batches, LIMITS);
+    let planned = planned(active, &batches, LIMITS);
     assert_eq!(planned, [run(None, 0..2), run(Some(20), 2..5)]);
 }
 
 #[test]
 fn a_batch_larger_than_a_segment_has_one_alone() {
     let batches = [batch(0, 100), batch(10, 5000), batch(20, 100)];
-    let planned = plan(None, &batches, LIMITS);
+    let planned = planned(None, &batches, LIMITS);
     assert_eq!(planned, [run(Some(0), 0..1), run(Some(10), 1..2), run(Some(20), 2..3)]);
 }
 
@@ -69,9 +74,9 @@ fn a_segment_rolls_before_its_offsets_span_more_than_31_bits() {
     let active = Some(ActiveSegment { base_offset, len: 100, first_timestamp: 5 });
     let last_inside = batch(base_offset + i64::from(i32::MAX) - 9, 100);
     let first_outside = batch(base_offset + i64::from(i32::MAX) - 8, 100);
-    assert_eq!(plan(active, &[last_inside], LIMITS), [run(None, 0..1)]);
+    assert_eq!(planned(active, &[last_inside], LIMITS), [run(None, 0..1)]);
     assert_eq!(
-        plan(active, std::slice::from_ref(&first_outside), LIMITS),
+        planned(active, std::slice::from_ref(&first_outside), LIMITS),
         [run(Some(first_outside.base_offset), 0..1)]
     );
 }
@@ -82,20 +87,20 @@ fn a_segment_rolls_before_a_batch_too_much_later_than_its_first_one() {
     let at = |base_offset, max_timestamp| TailBatch { max_timestamp, ..batch(base_offset, 70) };
     let active = |first_timestamp| Some(ActiveSegment { base_offset: -10, len: 10, first_timestamp });
     let last_inside = at(0, 1050);
-    assert_eq!(plan(active(1000), &[last_inside], LIMITS), [run(None, 0..1)]);
+    assert_eq!(planned(active(1000), &[last_inside], LIMITS), [run(None, 0..1)]);
     let late = [at(0, 1051), at(10, 1000), at(20, 1101), at(30, 1102)];
-    assert_eq!(plan(active(1000), &late, LIMITS), [run(Some(0), 0..3), run(Some(30), 3..4)]);
+    assert_eq!(planned(active(1000), &late, LIMITS), [run(Some(0), 0..3), run(Some(30), 3..4)]);
     let from_the_past = [at(0, -1), at(10, i64::MIN), at(20, 0)];
-    assert_eq!(plan(active(1000), &from_the_past, LIMITS), [run(None, 0..3)]);
+    assert_eq!(planned(active(1000), &from_the_past, LIMITS), [run(None, 0..3)]);
     let never = RollLimits { segment_ms: i64::MAX, ..LIMITS };
-    assert_eq!(plan(active(0), &[at(0, i64::MAX)], never), [run(None, 0..1)]);
+    assert_eq!(planned(active(0), &[at(0, i64::MAX)], never), [run(None, 0..1)]);
 }
 
 #[test]
 fn a_segment_whose_first_batch_has_no_timestamp_has_no_age() {
     let active = Some(ActiveSegment { base_offset: -10, len: 10, first_timestamp: -1 });
     let late = TailBatch { max_timestamp: i64::MAX, ..batch(0, 70) };
-    assert_eq!(plan(active, &[late], LIMITS), [run(None, 0..1)]);
+    assert_eq!(planned(active, &[late], LIMITS), [run(None, 0..1)]);
 }
 
 #[test]
@@ -103,7 +108,9 @@ fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
     let batches = [batch(40, 100), batch(50, 70)];
     let mut out = WriteBuffer::default();
     out.begin(1000);
-    let placed = encode(&batches, &mut out);
+    let (ready, failed) = prepare(&mut Merger::default(), &batches, None);
+    let placed = encode(&ready, &mut out);
+    assert_eq!(failed, 0);
     let out = out.as_slice();
     assert_eq!(out.len(), 170);
     for (at, (batch, placed)) in batches.iter().zip(&placed).enumerate() {

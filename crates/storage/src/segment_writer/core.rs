@@ -5,10 +5,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use batch::Merger;
 use env::Instant;
 use env::disk::{DiskError, DiskFile, Operation};
 
-use super::append::{ActiveSegment, Run, encode, plan};
+use super::append::{ActiveSegment, Ready, Run, encode, plan, prepare};
 use super::dirty::{CheckpointLimits, Dirty};
 use super::space::{SpaceNews, SpaceWatch};
 use super::stats::StoreStats;
@@ -107,6 +108,7 @@ pub struct WriterCore {
     roll: RollLimits,
     queue: VecDeque<Work>,
     dirty: Dirty,
+    merger: Merger,
     buffer: WriteBuffer,
     space: SpaceWatch,
     stats: StoreStats,
@@ -128,6 +130,7 @@ impl WriterCore {
             roll,
             queue: VecDeque::new(),
             dirty: Dirty::default(),
+            merger: Merger::default(),
             buffer: WriteBuffer::default(),
             space,
             stats: StoreStats::default(),
@@ -244,20 +247,11 @@ impl WriterCore {
         let mut stored = StoredPart::clone(&cut.log.stored());
         let mut record = record_of(cut);
         let dropped = drop_below(&mut stored, cut.log_start);
-        let batches = cut.readable();
-        let active = if batches.is_empty() { None } else { active_of(&mut stored)? };
-        for run in plan(active, batches, cut.roll.unwrap_or(self.roll)) {
-            if run.new_segment.is_some()
-                && let Some(full) = &stored.active
-            {
-                full.segment.save_index(true);
-                record.segments.insert(full.segment.base_offset(), segment_record(full));
-            }
-            let segment = self.append(&mut stored, cut, &run, &batches[run.batches.clone()])?;
-            if planted!(LastSegmentOnly) {
-                record.segments.clear();
-            }
-            record.segments.insert(segment.segment.base_offset(), segment_record(&segment));
+        let mut rest = cut.readable();
+        while !rest.is_empty() {
+            let (chunk, behind) = rest.split_at(chunk_len(rest));
+            self.store_chunk(cut, chunk, &mut stored, &mut record)?;
+            rest = behind;
         }
         stored.end = cut.log_end;
         record.segments_removed.extend(dropped.iter().map(|view| view.segment.base_offset()));
@@ -274,13 +268,40 @@ impl WriterCore {
         Ok(())
     }
 
+    /// Writes some of a cut's batches behind what is stored, and says so in the partition's record.
+    fn store_chunk(
+        &mut self,
+        cut: &Cut,
+        chunk: &[TailBatch],
+        stored: &mut StoredPart,
+        record: &mut PartitionRecord,
+    ) -> Result<(), StoreError> {
+        let (batches, failed) = prepare(&mut self.merger, chunk, cut.merge.as_ref());
+        self.stats.merge_failures += failed;
+        let active = active_of(stored)?;
+        for run in plan(active, &batches, cut.roll.unwrap_or(self.roll)) {
+            if run.new_segment.is_some()
+                && let Some(full) = &stored.active
+            {
+                full.segment.save_index(true);
+                record.segments.insert(full.segment.base_offset(), segment_record(full));
+            }
+            let segment = self.append(stored, cut, &run, &batches[run.batches.clone()])?;
+            if planted!(LastSegmentOnly) {
+                record.segments.clear();
+            }
+            record.segments.insert(segment.segment.base_offset(), segment_record(&segment));
+        }
+        Ok(())
+    }
+
     /// Writes one run behind what is stored; gives back the segment as it is then.
     fn append(
         &mut self,
         stored: &mut StoredPart,
         cut: &Cut,
         run: &Run,
-        batches: &[TailBatch],
+        batches: &[Ready<'_>],
     ) -> Result<SegmentView, DiskError> {
         let (mut view, file) = match (run.new_segment, stored.active.take()) {
             (None, Some(active)) => {
@@ -290,7 +311,7 @@ impl WriterCore {
             }
             (new, active) => {
                 let first = &batches[0];
-                let base_offset = new.unwrap_or(first.base_offset);
+                let base_offset = new.unwrap_or(first.base_offset());
                 stored.sealed = stored.sealed.iter().cloned().chain(active).collect();
                 self.create(stored, cut, base_offset, first)?
             }
@@ -307,7 +328,7 @@ impl WriterCore {
         stored: &StoredPart,
         cut: &Cut,
         base_offset: i64,
-        first: &TailBatch,
+        first: &Ready<'_>,
     ) -> Result<(SegmentView, Arc<dyn DiskFile>), DiskError> {
         let partition = cut.log.partition;
         let dir = self.files.dir(partition);
@@ -331,9 +352,9 @@ impl WriterCore {
             segment,
             readable: 0,
             end_offset: base_offset,
-            max_timestamp: first.max_timestamp,
-            offset_of_max_timestamp: first.offset_of_max_timestamp,
-            first_timestamp: Some(first.max_timestamp),
+            max_timestamp: first.parts[0].max_timestamp,
+            offset_of_max_timestamp: first.parts[0].offset_of_max_timestamp,
+            first_timestamp: Some(first.max_timestamp()),
         };
         Ok((view, file))
     }
@@ -342,30 +363,20 @@ impl WriterCore {
         &mut self,
         view: &mut SegmentView,
         file: &dyn DiskFile,
-        batches: &[TailBatch],
+        batches: &[Ready<'_>],
     ) -> Result<(), DiskError> {
-        let mut rest = batches;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let is_more = |batch: &&TailBatch| {
-                let is_more = bytes < WRITE_BYTES;
-                bytes += batch.bytes.len();
-                is_more
-            };
-            let count = rest.iter().take_while(is_more).count();
-            let (chunk, behind) = rest.split_at(count);
-            self.buffer.begin(view.readable);
-            let written = encode(chunk, &mut self.buffer);
-            match self.buffer.write(self.files.disk(), &view.segment.path(), file) {
-                Err(_) if planted!(ViewWithoutWrite) => {}
-                written => written?,
-            }
-            self.stats.writes += 1;
-            view.readable = self.buffer.end();
-            view.segment.note_written(&written);
-            rest = behind;
+        self.buffer.begin(view.readable);
+        let written = encode(batches, &mut self.buffer);
+        match self.buffer.write(self.files.disk(), &view.segment.path(), file) {
+            Err(_) if planted!(ViewWithoutWrite) => {}
+            written => written?,
         }
-        for batch in batches {
+        self.stats.writes += 1;
+        self.stats.batches_stored += batches.len() as u64;
+        self.stats.bytes_stored += self.buffer.end() - view.readable;
+        view.readable = self.buffer.end();
+        view.segment.note_written(&written);
+        for batch in batches.iter().flat_map(|batch| batch.parts) {
             if batch.max_timestamp > view.max_timestamp {
                 view.max_timestamp = batch.max_timestamp;
                 view.offset_of_max_timestamp = batch.offset_of_max_timestamp;
@@ -425,6 +436,17 @@ impl WriterCore {
             let _ = disk.remove_dir(&self.files.dir(partition));
         }
     }
+}
+
+/// How many of `batches` are merged and written at once.
+fn chunk_len(batches: &[TailBatch]) -> usize {
+    let mut bytes = 0;
+    let is_more = |batch: &&TailBatch| {
+        let is_more = bytes < WRITE_BYTES;
+        bytes += batch.bytes.len();
+        is_more
+    };
+    batches.iter().take_while(is_more).count()
 }
 
 fn record_of(cut: &Cut) -> PartitionRecord {

@@ -9,10 +9,16 @@ use env::Instant;
 pub struct StoreStats {
     /// Cuts stored.
     pub cuts: u64,
-    /// Batches in them.
+    /// Batches in them, as they were sent.
     pub batches: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// Batches that became of them, merged or as they were.
+    pub batches_stored: u64,
+    /// Their bytes.
+    pub bytes_stored: u64,
+    /// Batches stored as they were sent because they or their codec failed when they were to be merged.
+    pub merge_failures: u64,
     /// Writes into segments that this took.
     pub writes: u64,
     /// Segment files created.

@@ -85,6 +85,11 @@ impl Records<'_> {
         &self.header
     }
 
+    /// Bytes of the records, without a codec.
+    pub fn bytes(&self) -> usize {
+        self.data.len()
+    }
+
     /// The records in order. After an error the iterator ends.
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter { header: &self.header, rest: &self.data, index: 0, ended: false }
