@@ -1,4 +1,5 @@
-//! What a topic's configs and the broker's settings say of its logs: when segments roll, and what is deleted when.
+//! What a topic's configs and the broker's settings say of its logs: when segments roll, how batches are merged, and what is
+//! deleted when.
 //!
 //! Parsed here, because retention and rolling need it where topics are known by id; values were checked when they were
 //! set. Texts and meanings are Kafka's.
@@ -6,8 +7,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use batch::MergeOptions;
+use batch::merge::CodecChoice;
 use storage::id::TopicId;
 use storage::partition_log::RollLimits;
+use wire::record::{Codec, Compression};
 
 use crate::metadata::machine::SharedImage;
 
@@ -16,12 +20,63 @@ use crate::metadata::machine::SharedImage;
 pub struct LogConfig {
     /// When segments roll (`segment.bytes`, or `internal.segment.bytes` where that is set, and `segment.ms`).
     pub roll: RollLimits,
+    /// How batches are merged when they are stored.
+    pub merge: MergeConfig,
     /// How long records are kept, in milliseconds from their timestamps (`retention.ms`); `None`: for ever.
     pub retention_ms: Option<i64>,
     /// Bytes of a partition that are kept (`retention.bytes`); `None`: all.
     pub retention_bytes: Option<u64>,
     /// What happens to old records (`cleanup.policy`).
     pub cleanup: CleanupPolicy,
+}
+
+/// How the batches of a log are merged (`batch.merge.enable`, `compression.*` and `max.message.bytes`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MergeConfig {
+    /// Else they are stored as they were sent, byte for byte.
+    pub is_enabled: bool,
+    /// The bounds without the topic's own.
+    pub options: MergeOptions,
+    /// Bytes of the largest batch that the topic takes, and so of a merged one.
+    pub max_message_bytes: usize,
+}
+
+impl Default for MergeConfig {
+    /// Merged, within Kafka's default `max.message.bytes`.
+    fn default() -> Self {
+        Self { is_enabled: true, options: MergeOptions::default(), max_message_bytes: 1_048_588 }
+    }
+}
+
+impl MergeConfig {
+    /// What the store is told; `None`: nothing is merged.
+    #[must_use]
+    pub fn in_force(&self) -> Option<MergeOptions> {
+        let encoded_bytes_max = self.options.encoded_bytes_max.min(self.max_message_bytes);
+        self.is_enabled.then_some(MergeOptions { encoded_bytes_max, ..self.options })
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        let levels = &mut self.options.levels;
+        match name {
+            "batch.merge.enable" => self.is_enabled = value.eq_ignore_ascii_case("true"),
+            "max.message.bytes" => self.max_message_bytes = value.parse().unwrap_or(self.max_message_bytes),
+            // `producer` is what every topic begins with.
+            "compression.type" => {
+                let codec = if value == "uncompressed" { Some(Codec::None) } else { Codec::from_name(value) };
+                self.options.codec = codec.map_or(self.options.codec, CodecChoice::Always);
+            }
+            "compression.gzip.level" => set_level(&mut levels.gzip, value),
+            "compression.lz4.level" => set_level(&mut levels.lz4, value),
+            "compression.zstd.level" => set_level(&mut levels.zstd, value),
+            _ => {}
+        }
+    }
+}
+
+fn set_level(compression: &mut Compression, value: &str) {
+    let level = value.parse().ok().and_then(|level| Compression::new(compression.codec(), level).ok());
+    *compression = level.unwrap_or(*compression);
 }
 
 /// What happens to old records; with neither, nothing.
@@ -39,6 +94,7 @@ impl Default for LogConfig {
         const WEEK_MS: i64 = 7 * 24 * 3_600_000;
         Self {
             roll: RollLimits { segment_bytes: 1 << 30, segment_ms: WEEK_MS },
+            merge: MergeConfig::default(),
             retention_ms: Some(WEEK_MS),
             retention_bytes: None,
             cleanup: CleanupPolicy { delete: true, compact: false },
@@ -72,7 +128,7 @@ impl LogConfig {
                 let has = |policy: &str| value.split(',').any(|element| element.trim() == policy);
                 self.cleanup = CleanupPolicy { delete: has("delete"), compact: has("compact") };
             }
-            _ => {}
+            _ => self.merge.set(name, value),
         }
     }
 }

@@ -36,3 +36,29 @@ fn a_cleanup_policy_may_be_both_or_nothing() {
     assert_eq!(policy(" delete , compact"), CleanupPolicy { delete: true, compact: true });
     assert_eq!(policy(""), CleanupPolicy { delete: false, compact: false });
 }
+
+#[test]
+fn a_topics_codec_and_levels_are_those_of_its_merged_batches() {
+    let options = |pairs: &[(&str, &str)]| config(pairs).merge.in_force().unwrap();
+    let producers = CodecChoice::Producers { of_uncompressed: Codec::None };
+    assert_eq!(options(&[]), MergeOptions::default());
+    assert_eq!(options(&[("compression.type", "producer")]).codec, producers);
+    assert_eq!(options(&[("compression.type", "uncompressed")]).codec, CodecChoice::Always(Codec::None));
+    let zstd = options(&[("compression.type", "zstd"), ("compression.zstd.level", "-5")]);
+    assert_eq!(zstd.codec, CodecChoice::Always(Codec::Zstd));
+    assert_eq!(zstd.levels.of(Codec::Zstd).level(), -5);
+    assert_eq!(zstd.levels.of(Codec::Gzip).level(), -1);
+}
+
+#[test]
+fn a_merged_batch_is_no_larger_than_what_the_topic_takes() {
+    let encoded = |bytes| config(&[("max.message.bytes", bytes)]).merge.in_force().unwrap().encoded_bytes_max;
+    assert_eq!(encoded("5000"), 5000);
+    assert_eq!(encoded("50000000"), MergeOptions::ENCODED_BYTES_MAX);
+}
+
+#[test]
+fn merging_can_be_switched_off() {
+    assert_eq!(config(&[("batch.merge.enable", "False")]).merge.in_force(), None);
+    assert!(config(&[("batch.merge.enable", "TRUE")]).merge.in_force().is_some());
+}

@@ -60,6 +60,8 @@ pub struct NodeOptions {
     pub log_defaults: LogConfig,
     /// Time between two looks for what retention deletes.
     pub retention_period: Duration,
+    /// Longest that a record stays in memory only (`kafka.batch.tail.max.ms`).
+    pub tail_age_max: Duration,
     /// Bytes of entries that tails may pin.
     pub tail_bytes_max: u64,
     /// Bytes of record batches that may wait for their commit.
@@ -483,7 +485,11 @@ fn open_store(
     options: &NodeOptions,
     pinned: &Arc<PinnedBytes>,
 ) -> Result<(Store, Arc<ProgressMailbox>, segment_writer::Recovered), NodeError> {
-    let due = DueLimits { pinned_bytes_soft: options.tail_bytes_max / 2, ..DueLimits::default() };
+    let due = DueLimits {
+        age_max: options.tail_age_max,
+        pinned_bytes_soft: options.tail_bytes_max / 2,
+        ..DueLimits::default()
+    };
     let store_options = StoreOptions {
         due,
         segment_bytes: options.log_defaults.roll.segment_bytes,

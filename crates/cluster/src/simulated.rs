@@ -20,7 +20,7 @@ use storage::segment_writer::{StoreOptions, StoreSteps};
 use storage::wal::{Poisoned, WalListener, WalOptions, WalSteps};
 use tokio::sync::Notify;
 
-use crate::log_config::{LogConfig, LogConfigs};
+use crate::log_config::{LogConfig, LogConfigs, MergeConfig};
 use crate::node::{NodeError, check_no_gap, take_shard};
 use crate::partitions::Partitions;
 use crate::replay::Replay;
@@ -50,6 +50,8 @@ pub struct ReplicaOptions {
     pub wal: WalOptions,
     /// Sizes and times of the store.
     pub store: StoreOptions,
+    /// How its batches are merged; replicas may differ in it.
+    pub merge: MergeConfig,
     /// Bytes of entries kept in memory for followers.
     pub recent_bytes_max: u64,
     /// Bytes of entries kept in the log for followers.
@@ -120,7 +122,8 @@ impl Replica {
         let (woken, mailbox) = (Arc::new(Notify::new()), Arc::new(ProgressMailbox::default()));
         let (store, steps, mut stored) = StoreSteps::open(disk, dir, &options.store, waking(&woken))?;
         let roll = RollLimits { segment_bytes: options.store.segment_bytes, ..LogConfig::default().roll };
-        let configs = LogConfigs::new(Rc::default(), LogConfig { roll, ..LogConfig::default() });
+        let log = LogConfig { roll, merge: options.merge, ..LogConfig::default() };
+        let configs = LogConfigs::new(Rc::default(), log);
         let (handle, stir) = (wal.wal().clone(), Rc::default());
         let storekeeper =
             Storekeeper::new(store, mailbox.clone(), handle, configs, stir, Rc::default(), REPLAY_MAX);

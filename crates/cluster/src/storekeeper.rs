@@ -262,7 +262,9 @@ impl Storekeeper {
     fn submit(&self, mut maintained: Maintained) {
         for work in &mut maintained.works {
             if let Work::Store(cut) = work {
-                cut.roll = Some(self.configs.of(cut.partition().topic_id).roll);
+                let config = self.configs.of(cut.partition().topic_id);
+                cut.roll = Some(config.roll);
+                cut.merge = config.merge.in_force();
             }
         }
         if !maintained.works.is_empty()

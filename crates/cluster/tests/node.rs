@@ -60,6 +60,7 @@ async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -
         broker_id: 1,
         log_defaults: LogConfig::default(),
         retention_period,
+        tail_age_max: Duration::from_secs(1),
         tail_bytes_max: 64 << 20,
         queued_bytes_max: 16 << 20,
         wal_bytes_max,

@@ -6,17 +6,22 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
+use batch::merge::{CodecChoice, MergeOptions};
 use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
-use cluster::{log_config::LogConfig, node::NodeOptions};
+use cluster::{
+    log_config::{LogConfig, MergeConfig},
+    node::NodeOptions,
+};
 use env::disk::RealDisk;
 use gateway::{DoorOptions, Gateway, GatewayOptions};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
+use wire::record::Codec;
 
 use crate::{
     cli::Settings,
     command,
-    config::{Config, InForce},
+    config::{BatchCodec, Config, InForce},
     data_dir::DataDir,
     logging, output,
     signals::Signals,
@@ -115,6 +120,7 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
         broker_id: data_dir.meta.node_id,
         log_defaults: log_defaults(config),
         retention_period: config.storage.log_cleanup_interval,
+        tail_age_max: config.kafka.batch_tail_max,
         tail_bytes_max: config.storage.tail_max_bytes.unwrap_or_else(tail_bytes_max),
         queued_bytes_max: usize::try_from(config.kafka.queued_max_bytes).unwrap_or(usize::MAX),
         wal_bytes_max: config.storage.wal_max_bytes,
@@ -131,7 +137,34 @@ fn log_defaults(config: &Config) -> LogConfig {
     log.roll.segment_bytes = u64::from(storage.log_segment_size);
     log.retention_ms = storage.log_retention_hours.map(|hours| i64::from(hours) * HOUR_MS);
     log.retention_bytes = storage.log_retention_bytes.filter(|bytes| *bytes > 0);
+    log.merge = merge_defaults(config);
     log
+}
+
+/// How the batches of a topic without configs of its own are merged.
+fn merge_defaults(config: &Config) -> MergeConfig {
+    let bytes = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let kafka = &config.kafka;
+    let bytes_max = bytes(kafka.batch_max_bytes);
+    let of_uncompressed = match kafka.batch_compression_type {
+        BatchCodec::None => Codec::None,
+        BatchCodec::Gzip => Codec::Gzip,
+        BatchCodec::Snappy => Codec::Snappy,
+        BatchCodec::Lz4 => Codec::Lz4,
+        BatchCodec::Zstd => Codec::Zstd,
+    };
+    // Who asks for larger batches than consumers ask for by default shall have them.
+    let is_larger = bytes_max > 1 << 20;
+    let encoded_bytes_max =
+        if is_larger { bytes_max } else { bytes_max.min(MergeOptions::ENCODED_BYTES_MAX) };
+    let options = MergeOptions {
+        records_max: kafka.batch_max_size,
+        bytes_max,
+        encoded_bytes_max,
+        codec: CodecChoice::Producers { of_uncompressed },
+        ..MergeOptions::default()
+    };
+    MergeConfig { is_enabled: true, options, max_message_bytes: bytes(kafka.max_message_bytes) }
 }
 
 /// An eighth of the memory, at least 64 MiB.

@@ -7,7 +7,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use batch::MergeOptions;
+use batch::merge::CodecChoice;
 use bytes::Bytes;
+use cluster::log_config::MergeConfig;
 use cluster::shard::consensus::{PeerError, PeerReply, PeerRequest, RaftNodeId, Transport};
 use cluster::shard::outcome::{Outcome, ProposeError};
 use cluster::shard::planted::Plan;
@@ -20,6 +23,7 @@ use storage::partition_log::{DueLimits, PinnedBytes, ShardLogs};
 use storage::segment_writer::{CheckpointLimits, StoreOptions};
 use storage::wal::WalOptions;
 use tokio::sync::{mpsc, oneshot};
+use wire::record::Codec;
 
 use super::run::{Mistake, Room};
 use crate::disk::{End, Faults, SimDisk};
@@ -242,9 +246,22 @@ fn options(node: &Node, room: &Room) -> ReplicaOptions {
             pinned: PinnedBytes::new(),
             free_bytes_min: Some(0),
         },
+        merge: merge(node),
         recent_bytes_max: 2 << 10,
         kept_bytes_max: room.kept_bytes_max,
         plan: Plan { mistake: glue_mistake },
+    }
+}
+
+/// Each replica merges otherwise, and another way in its next life.
+fn merge(node: &Node) -> MergeConfig {
+    let all = MergeConfig::default();
+    let with = |options| MergeConfig { options, ..all };
+    match (node.at + usize::try_from(node.lives.get()).expect("few")) % 4 {
+        0 => all,
+        1 => MergeConfig { is_enabled: false, ..all },
+        2 => with(MergeOptions { codec: CodecChoice::Always(Codec::Zstd), ..all.options }),
+        _ => with(MergeOptions { records_max: 7, ..all.options }),
     }
 }
 

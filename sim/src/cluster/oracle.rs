@@ -18,15 +18,27 @@ use cluster::shard::entry::{self, EntryKind};
 use cluster::shard::outcome::Outcome;
 use storage::id::PartitionId;
 use storage::partition_log::ShardLogs;
-use wire::record::BatchHeader;
 use wire::record::header::MAGIC_AT;
+use wire::record::{self, BatchError, BatchHeader, Limits, Record};
 
 /// A batch's identity: all but what only its place decides.
-pub(super) fn identity(batch: &[u8]) -> u32 {
+fn identity(batch: &[u8]) -> u32 {
     crc32c::crc32c(&batch[MAGIC_AT..])
 }
 
-/// A batch in a partition's log.
+/// The records of a batch, each as its offset's distance from the first and what identifies it, wherever it lies.
+pub(super) fn records_of(batch: &[u8]) -> Result<Vec<(i64, u32)>, BatchError> {
+    let opened = record::read(batch, &Limits::default())?;
+    let identified = |record: Result<Record<'_>, BatchError>| {
+        let record = record?;
+        let timestamp = crc32c::crc32c(&record.timestamp.to_be_bytes());
+        let identity = crc32c::crc32c_append(timestamp, record.value.unwrap_or_default());
+        Ok((record.offset - opened.header().base_offset, identity))
+    };
+    opened.iter().map(identified).collect()
+}
+
+/// A batch in a partition's log, as it was committed: it may lie in another by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Placed {
     last_offset: i64,
@@ -41,6 +53,8 @@ pub(super) struct Oracle {
     states: BTreeMap<u64, (u64, usize)>,
     leaders: BTreeMap<u64, usize>,
     batches: BTreeMap<PartitionId, BTreeMap<i64, Placed>>,
+    /// What is at each offset.
+    records: BTreeMap<PartitionId, BTreeMap<i64, u32>>,
     /// Where batches of idempotent producers are.
     once: BTreeMap<(PartitionId, u32), i64>,
     deleted: BTreeSet<PartitionId>,
@@ -182,9 +196,21 @@ impl Oracle {
             Some((base, other)) if (base, other) != (base_offset, placed) => self.fail(format!(
                 "node {node} puts {placed:?} at offset {base_offset} of {partition:?}, where {other:?} is at {base}"
             )),
-            _ => {
+            Some(_) => {}
+            None => {
                 log.insert(base_offset, placed);
+                self.recorded(partition, base_offset, batch);
             }
+        }
+    }
+
+    fn recorded(&mut self, partition: PartitionId, base_offset: i64, batch: &[u8]) {
+        match records_of(batch) {
+            Ok(records) => {
+                let placed = records.into_iter().map(|(delta, identity)| (base_offset + delta, identity));
+                self.records.entry(partition).or_default().extend(placed);
+            }
+            Err(error) => self.fail(format!("a batch that can't be read was applied: {error}")),
         }
     }
 
@@ -263,29 +289,31 @@ impl Oracle {
         }
     }
 
-    /// All of a node's log in the end: batches in offset order.
-    pub(super) fn final_log(&mut self, node: usize, partition: PartitionId, batches: &[(i64, u32)]) {
-        let found: BTreeMap<i64, u32> = batches.iter().copied().collect();
-        let placed = self.batches.get(&partition).cloned().unwrap_or_default();
-        let expected: BTreeMap<i64, u32> =
-            placed.iter().map(|(base, placed)| (*base, placed.identity)).collect();
+    /// All of a node's log in the end: its records in offset order.
+    pub(super) fn final_log(&mut self, node: usize, partition: PartitionId, records: &[(i64, u32)]) {
+        let found: BTreeMap<i64, u32> = records.iter().copied().collect();
+        let expected = self.records.get(&partition).cloned().unwrap_or_default();
         if found != expected {
-            let differs = expected.iter().find(|(base, identity)| found.get(base) != Some(identity));
-            let there = differs.and_then(|(base, _)| found.get(base));
+            let differs = expected.iter().find(|(offset, identity)| found.get(offset) != Some(identity));
+            let there = differs.and_then(|(offset, _)| found.get(offset));
             let belongs = there.and_then(|there| expected.iter().find(|(_, identity)| *identity == there));
             let (have, want) = (found.len(), expected.len());
             self.fail(format!(
-                "node {node} has {have} batches of {want} in {partition:?}; the first that differs should be \
+                "node {node} has {have} records of {want} in {partition:?}; the first that differs should be \
                  {differs:?}, there is {there:?}, which belongs at {belongs:?}"
             ));
         }
+        let placed = self.batches.get(&partition);
+        let is_placed = |base: &i64, identity: &u32| {
+            placed.and_then(|log| log.get(base)).is_some_and(|placed| placed.identity == *identity)
+        };
         let missing = self
             .acknowledged
             .get(&partition)
-            .and_then(|all| all.iter().find(|(base, identity)| found.get(base) != Some(identity)))
+            .and_then(|all| all.iter().find(|(base, identity)| !is_placed(base, identity)))
             .map(|(base, _)| *base);
         if let Some(base) = missing {
-            self.fail(format!("node {node} has not what was acknowledged at offset {base} of {partition:?}"));
+            self.fail(format!("nobody has applied what was acknowledged at offset {base} of {partition:?}"));
         }
     }
 }

@@ -13,7 +13,7 @@ use wire::record;
 use super::client;
 use super::net::Net;
 use super::node::Node;
-use super::oracle::{Oracle, identity};
+use super::oracle::{Oracle, records_of};
 use crate::dice::Dice;
 use crate::disk::{End, Faults};
 
@@ -356,7 +356,7 @@ impl Room {
         for partition in there {
             let log = logs.log(&partition).expect("listed");
             match read_whole(&log.reader()) {
-                Ok(batches) => oracle.final_log(at, partition, &batches),
+                Ok(records) => oracle.final_log(at, partition, &records),
                 Err(error) => oracle.fail(format!("node {at} can't read {partition:?}: {error}")),
             }
         }
@@ -384,7 +384,7 @@ impl Room {
     }
 }
 
-/// Base offsets and identities of all batches of a log.
+/// Offsets and identities of all records of a log.
 fn read_whole(reader: &storage::partition_log::LogReader) -> Result<Vec<(i64, u32)>, String> {
     let offsets = reader.offsets();
     let mut next = offsets.log_start;
@@ -401,7 +401,8 @@ fn read_whole(reader: &storage::partition_log::LogReader) -> Result<Vec<(i64, u3
             if header.base_offset != next {
                 return Err(format!("a batch begins at {} instead of {next}", header.base_offset));
             }
-            found.push((next, identity(batch)));
+            let records = records_of(batch).map_err(|error| error.to_string())?;
+            found.extend(records.into_iter().map(|(delta, identity)| (next + delta, identity)));
             next = header.last_offset() + 1;
         }
     }

@@ -59,6 +59,7 @@ impl Bench {
             broker_id: 1,
             log_defaults: LogConfig::default(),
             retention_period: Duration::from_secs(3600),
+            tail_age_max: Duration::from_secs(1),
             tail_bytes_max: 64 << 20,
             queued_bytes_max: 16 << 20,
             wal_bytes_max: 4 << 20,

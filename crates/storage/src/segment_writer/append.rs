@@ -1,8 +1,6 @@
 //! From the batches of a cut to the bytes of segments: merged, distributed over segments, encoded. Pure.
 
-use std::ops::Range;
-
-use batch::merge::{MergeOptions, Merger, Part};
+use batch::merge::{MergeOptions, Merger, Part, Stored};
 
 use super::write::WriteBuffer;
 use crate::partition_log::{BATCH_START_BYTES, BatchAt, RollLimits, TailBatch, batch_start};
@@ -38,45 +36,11 @@ impl<'c> Ready<'c> {
     }
 }
 
-/// What to store of `batches`, which follow each other, and how many of them could not be merged though they should have been.
-pub(super) fn prepare<'c>(
-    merger: &mut Merger,
-    batches: &'c [TailBatch],
-    options: Option<&MergeOptions>,
-) -> (Vec<Ready<'c>>, u64) {
-    let Some(options) = options else { return (batches.iter().map(Ready::as_sent).collect(), 0) };
-    let parts: Vec<Part<'_>> = batches.iter().map(part_of).collect();
-    let (mut ready, mut failed, mut at) = (Vec::new(), 0, 0);
-    while at < batches.len() {
-        let stored = merger.next(&parts[at..], options);
-        let these = &batches[at..at + stored.parts];
-        at += stored.parts;
-        match stored.batch {
-            Some(merged) => ready.push(Ready { parts: these, merged: Some(merged) }),
-            None => ready.extend(these.iter().map(Ready::as_sent)),
-        }
-        if stored.has_failed {
-            failed += these.len() as u64;
-        }
-    }
-    (ready, failed)
-}
-
-fn part_of(batch: &TailBatch) -> Part<'_> {
-    Part {
-        base_offset: batch.base_offset,
-        last_offset: batch.last_offset,
-        leader_epoch: batch.leader_epoch,
-        bytes: &batch.bytes,
-    }
-}
-
-/// Consecutive batches that go into one segment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Run {
-    /// A new segment begins with these batches, at this base offset.
+/// Batches that follow each other and go into one segment.
+pub(super) struct Run<'c> {
+    /// A new segment begins with them, at this base offset.
     pub(super) new_segment: Option<i64>,
-    pub(super) batches: Range<usize>,
+    pub(super) batches: Vec<Ready<'c>>,
 }
 
 /// The segment that is appended to.
@@ -89,43 +53,124 @@ pub(super) struct ActiveSegment {
 }
 
 impl ActiveSegment {
-    fn takes(&self, batch: &Ready<'_>, limits: RollLimits) -> bool {
+    fn begin(first: &TailBatch) -> Self {
+        Self { base_offset: first.base_offset, len: 0, first_timestamp: first.max_timestamp }
+    }
+
+    /// Whether a batch may be in it, but for its bytes.
+    fn reaches(&self, batch: &TailBatch, limits: RollLimits) -> bool {
         let is_in_time = self.first_timestamp < 0
-            || batch.max_timestamp().saturating_sub(self.first_timestamp) <= limits.segment_ms;
-        let span = batch.last_offset() - self.base_offset;
-        let fits = self.len + batch.len() <= limits.segment_bytes && span <= i64::from(i32::MAX);
-        self.len == 0 || (fits && is_in_time)
+            || batch.max_timestamp.saturating_sub(self.first_timestamp) <= limits.segment_ms;
+        is_in_time && batch.last_offset - self.base_offset <= i64::from(i32::MAX)
     }
 }
 
-/// Distributes batches over segments: one rolls before it would grow beyond its bytes, before a batch whose largest
-/// timestamp is too far behind that of the segment's first one, or before it would span more offsets than 31 bits hold
-/// (Kafka's readers of segments count offsets from the base). A batch larger than a segment has one alone.
+/// Merges batches that follow each other and distributes them over segments: one rolls before it would grow beyond its bytes,
+/// before a batch whose largest timestamp is too far behind that of the segment's first one, or before it would span more
+/// offsets than 31 bits hold (Kafka's readers of segments count offsets from the base). A batch larger than a segment has one
+/// alone, and nothing is merged that belongs into two.
 ///
 /// Time is that of the records, as in Kafka: what is planned is a function of the log, and no clock closes a segment.
-pub(super) fn plan(active: Option<ActiveSegment>, batches: &[Ready<'_>], limits: RollLimits) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
-    let mut active = active;
-    for (at, batch) in batches.iter().enumerate() {
-        let len = batch.len();
-        let fits = |active: &ActiveSegment| active.takes(batch, limits);
-        match (active.filter(fits), runs.last_mut()) {
-            (Some(segment), Some(run)) => {
-                run.batches.end = at + 1;
-                active = Some(ActiveSegment { len: segment.len + len, ..segment });
+pub(super) struct Planner<'c, 'o> {
+    merger: &'o mut Merger,
+    merge: Option<MergeOptions>,
+    limits: RollLimits,
+    batches: &'c [TailBatch],
+    active: Option<ActiveSegment>,
+    /// How many of `batches` have a place, and how many the active segment reaches.
+    placed: usize,
+    reached: usize,
+    pub(super) runs: Vec<Run<'c>>,
+    /// Batches that are stored as they were sent because merging them failed.
+    pub(super) failed: u64,
+}
+
+impl<'c, 'o> Planner<'c, 'o> {
+    /// With nothing placed; without `merge` all is stored as it was sent.
+    pub(super) fn new(
+        merger: &'o mut Merger,
+        active: Option<ActiveSegment>,
+        batches: &'c [TailBatch],
+        limits: RollLimits,
+        merge: Option<MergeOptions>,
+    ) -> Self {
+        let merge = merge.map(|options| MergeOptions {
+            encoded_bytes_max: usize::try_from(limits.segment_bytes)
+                .map_or(options.encoded_bytes_max, |bytes| bytes.min(options.encoded_bytes_max)),
+            ..options
+        });
+        let runs = Vec::new();
+        Self { merger, merge, limits, batches, active, placed: 0, reached: 0, runs, failed: 0 }
+    }
+
+    /// Gives every batch its place.
+    pub(super) fn plan(mut self) -> Self {
+        let batches = self.batches;
+        let parts: Vec<Part<'_>> = batches.iter().map(part_of).collect();
+        self.reach();
+        while self.placed < batches.len() {
+            if self.reached == self.placed {
+                self.roll();
             }
-            (Some(segment), None) => {
-                runs.push(Run { new_segment: None, batches: at..at + 1 });
-                active = Some(ActiveSegment { len: segment.len + len, ..segment });
+            let (from, to) = (self.placed, self.reached);
+            let stored = match &self.merge {
+                Some(options) => self.merger.next(&parts[from..to], options),
+                None => Stored { parts: 1, batch: None, has_failed: false },
+            };
+            let these = &batches[from..from + stored.parts];
+            if stored.has_failed {
+                self.failed += these.len() as u64;
             }
-            (None, _) => {
-                let (base_offset, first_timestamp) = (batch.base_offset(), batch.max_timestamp());
-                runs.push(Run { new_segment: Some(base_offset), batches: at..at + 1 });
-                active = Some(ActiveSegment { base_offset, len, first_timestamp });
+            match stored.batch {
+                Some(merged) => self.place(Ready { parts: these, merged: Some(merged) }),
+                None => these.iter().for_each(|batch| self.place(Ready::as_sent(batch))),
             }
         }
+        self
     }
-    runs
+
+    /// Finds out how far the active segment reaches.
+    fn reach(&mut self) {
+        let rest = &self.batches[self.placed..];
+        let reached = self
+            .active
+            .map_or(0, |active| rest.iter().take_while(|batch| active.reaches(batch, self.limits)).count());
+        self.reached = self.placed + reached;
+    }
+
+    /// Begins a segment with the next batch, which it takes whatever that is.
+    fn roll(&mut self) {
+        let first = &self.batches[self.placed];
+        self.active = Some(ActiveSegment::begin(first));
+        self.runs.push(Run { new_segment: Some(first.base_offset), batches: Vec::new() });
+        self.reach();
+        self.reached = self.reached.max(self.placed + 1);
+    }
+
+    fn place(&mut self, ready: Ready<'c>) {
+        let len = ready.len();
+        let is_full = |active: &ActiveSegment| active.len > 0 && active.len + len > self.limits.segment_bytes;
+        if self.active.as_ref().is_none_or(is_full) {
+            self.roll();
+        }
+        if let Some(active) = &mut self.active {
+            active.len += len;
+        }
+        self.placed += ready.parts.len();
+        match self.runs.last_mut() {
+            Some(run) => run.batches.push(ready),
+            None => self.runs.push(Run { new_segment: None, batches: vec![ready] }),
+        }
+    }
+}
+
+fn part_of(batch: &TailBatch) -> Part<'_> {
+    Part {
+        base_offset: batch.base_offset,
+        last_offset: batch.last_offset,
+        leader_epoch: batch.leader_epoch,
+        bytes: &batch.bytes,
+    }
 }
 
 /// Adds the bytes that a segment gets for `batches` to what is to be written, and says where each batch is.

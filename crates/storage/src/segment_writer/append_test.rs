@@ -1,9 +1,9 @@
-use batch::Merger;
+use batch::{MergeOptions, Merger};
 use bytes::Bytes;
 use wire::record::BatchHeader;
 use wire::record::header::{HEADER_BYTES, LENGTH_COVERS_FROM};
 
-use super::append::{ActiveSegment, Run, encode, plan, prepare};
+use super::append::{ActiveSegment, Planner, encode};
 use super::write::WriteBuffer;
 use crate::partition_log::{PinnedBytes, RollLimits, TailBatch};
 
@@ -39,12 +39,25 @@ fn batch(base_offset: i64, len: usize) -> TailBatch {
     }
 }
 
-fn planned(active: Option<ActiveSegment>, batches: &[TailBatch], limits: RollLimits) -> Vec<Run> {
-    plan(active, &prepare(&mut Merger::default(), batches, None).0, limits)
+/// Where new segments begin, and which batches go into each.
+fn planned(
+    active: Option<ActiveSegment>,
+    batches: &[TailBatch],
+    limits: RollLimits,
+) -> Vec<(Option<i64>, std::ops::Range<usize>)> {
+    let mut merger = Merger::default();
+    let mut at = 0;
+    let runs = Planner::new(&mut merger, active, batches, limits, None).plan().runs;
+    let one = |run: super::append::Run<'_>| {
+        let from = at;
+        at += run.batches.len();
+        (run.new_segment, from..at)
+    };
+    runs.into_iter().map(one).collect()
 }
 
-fn run(new_segment: Option<i64>, batches: std::ops::Range<usize>) -> Run {
-    Run { new_segment, batches }
+fn run(new_segment: Option<i64>, batches: std::ops::Range<usize>) -> (Option<i64>, std::ops::Range<usize>) {
+    (new_segment, batches)
 }
 
 #[test]
@@ -108,9 +121,10 @@ fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
     let batches = [batch(40, 100), batch(50, 70)];
     let mut out = WriteBuffer::default();
     out.begin(1000);
-    let (ready, failed) = prepare(&mut Merger::default(), &batches, None);
-    let placed = encode(&ready, &mut out);
-    assert_eq!(failed, 0);
+    let mut merger = Merger::default();
+    let never = RollLimits { segment_ms: i64::MAX, segment_bytes: u64::MAX };
+    let runs = Planner::new(&mut merger, None, &batches, never, None).plan().runs;
+    let placed = encode(&runs[0].batches, &mut out);
     let out = out.as_slice();
     assert_eq!(out.len(), 170);
     for (at, (batch, placed)) in batches.iter().zip(&placed).enumerate() {
@@ -124,4 +138,39 @@ fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
         assert_eq!(placed.len, batch.bytes.len() as u64);
     }
     const { assert!(HEADER_BYTES < 70) };
+}
+
+fn real_batch(base_offset: i64, timestamp: i64) -> TailBatch {
+    let mut builder = wire::record::Builder::new(wire::record::Compression::NONE);
+    builder.append(timestamp, None, Some(&[7; 200]), &[]).unwrap();
+    TailBatch {
+        base_offset,
+        last_offset: base_offset,
+        max_timestamp: timestamp,
+        offset_of_max_timestamp: base_offset,
+        bytes: builder.finish().unwrap().into(),
+        ..batch(0, 100)
+    }
+}
+
+fn merged(batches: &[TailBatch], limits: RollLimits) -> Vec<(Option<i64>, Vec<usize>)> {
+    let mut merger = Merger::default();
+    let merge = Some(MergeOptions::default());
+    let runs = Planner::new(&mut merger, None, batches, limits, merge).plan().runs;
+    let sizes = |run: &super::append::Run<'_>| run.batches.iter().map(|ready| ready.parts.len()).collect();
+    runs.iter().map(|run| (run.new_segment, sizes(run))).collect()
+}
+
+// Else the time that retention and rolling go by would be blurred.
+#[test]
+fn nothing_is_merged_that_belongs_into_two_segments() {
+    let times = [1000, 1050, 1051, 1052, 1101, 1102, 900, 1153];
+    let batches: Vec<_> = (0..).zip(times).map(|(offset, time)| real_batch(offset, time)).collect();
+    let roomy = RollLimits { segment_bytes: 1 << 20, segment_ms: 50 };
+    let expected = [(Some(0), vec![2]), (Some(2), vec![3]), (Some(5), vec![2]), (Some(7), vec![1])];
+    assert_eq!(merged(&batches, roomy), expected);
+    // Four records of 207 bytes and a header fit into 1,000 bytes.
+    let batches: Vec<_> = (0..10).map(|offset| real_batch(offset, 1000)).collect();
+    let expected = [(Some(0), vec![4]), (Some(4), vec![4]), (Some(8), vec![2])];
+    assert_eq!(merged(&batches, LIMITS), expected);
 }

@@ -9,7 +9,7 @@ use batch::Merger;
 use env::Instant;
 use env::disk::{DiskError, DiskFile, Operation};
 
-use super::append::{ActiveSegment, Ready, Run, encode, plan, prepare};
+use super::append::{ActiveSegment, Planner, Ready, Run, encode};
 use super::dirty::{CheckpointLimits, Dirty};
 use super::space::{SpaceNews, SpaceWatch};
 use super::stats::StoreStats;
@@ -276,17 +276,19 @@ impl WriterCore {
         stored: &mut StoredPart,
         record: &mut PartitionRecord,
     ) -> Result<(), StoreError> {
-        let (batches, failed) = prepare(&mut self.merger, chunk, cut.merge.as_ref());
-        self.stats.merge_failures += failed;
         let active = active_of(stored)?;
-        for run in plan(active, &batches, cut.roll.unwrap_or(self.roll)) {
+        let roll = cut.roll.unwrap_or(self.roll);
+        let Planner { runs, failed, .. } =
+            Planner::new(&mut self.merger, active, chunk, roll, cut.merge).plan();
+        self.stats.merge_failures += failed;
+        for run in runs {
             if run.new_segment.is_some()
                 && let Some(full) = &stored.active
             {
                 full.segment.save_index(true);
                 record.segments.insert(full.segment.base_offset(), segment_record(full));
             }
-            let segment = self.append(stored, cut, &run, &batches[run.batches.clone()])?;
+            let segment = self.append(stored, cut, &run)?;
             if planted!(LastSegmentOnly) {
                 record.segments.clear();
             }
@@ -300,8 +302,7 @@ impl WriterCore {
         &mut self,
         stored: &mut StoredPart,
         cut: &Cut,
-        run: &Run,
-        batches: &[Ready<'_>],
+        run: &Run<'_>,
     ) -> Result<SegmentView, DiskError> {
         let (mut view, file) = match (run.new_segment, stored.active.take()) {
             (None, Some(active)) => {
@@ -310,13 +311,13 @@ impl WriterCore {
                 (active, file)
             }
             (new, active) => {
-                let first = &batches[0];
+                let first = &run.batches[0];
                 let base_offset = new.unwrap_or(first.base_offset());
                 stored.sealed = stored.sealed.iter().cloned().chain(active).collect();
                 self.create(stored, cut, base_offset, first)?
             }
         };
-        self.write(&mut view, file.as_ref(), batches)?;
+        self.write(&mut view, file.as_ref(), &run.batches)?;
         view.segment.save_index(false);
         self.dirty.wrote(view.segment.key(), file, &self.limits);
         stored.active = Some(view.clone());
@@ -354,7 +355,7 @@ impl WriterCore {
             end_offset: base_offset,
             max_timestamp: first.parts[0].max_timestamp,
             offset_of_max_timestamp: first.parts[0].offset_of_max_timestamp,
-            first_timestamp: Some(first.max_timestamp()),
+            first_timestamp: Some(first.parts[0].max_timestamp),
         };
         Ok((view, file))
     }

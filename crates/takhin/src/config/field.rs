@@ -27,7 +27,18 @@ macro_rules! field_from_str {
         }
     )*};
 }
-field_from_str!(bool, u16, u32, u64, i32, String, PathBuf, super::LogLevel, super::LogFormat);
+field_from_str!(
+    bool,
+    u16,
+    u32,
+    u64,
+    i32,
+    String,
+    PathBuf,
+    super::BatchCodec,
+    super::LogLevel,
+    super::LogFormat
+);
 
 /// Every key that is a time counts milliseconds (`.ms`).
 impl Field for Duration {

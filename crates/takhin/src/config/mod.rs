@@ -263,6 +263,22 @@ words! {
 }
 
 words! {
+    /// The codec of merged batches.
+    BatchCodec {
+        /// None.
+        None = "none",
+        /// Gzip.
+        Gzip = "gzip",
+        /// Snappy.
+        Snappy = "snappy",
+        /// Lz4.
+        Lz4 = "lz4",
+        /// Zstd.
+        Zstd = "zstd",
+    }
+}
+
+words! {
     /// The form of messages.
     LogFormat {
         /// Lines to read.

@@ -6,7 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    LogFormat, LogLevel, Values,
+    BatchCodec, LogFormat, LogLevel, Values,
     listener::{self, Endpoint},
     rule::{Rule, Word},
 };
@@ -129,6 +129,14 @@ table! {
         socket_request_max_bytes: u32 = "kafka.socket.request.max.bytes", integer(1024, INT_MAX, "bytes"), "104857600";
         /// Bytes of requests that wait to be committed, over all connections; beyond it sockets are not read.
         queued_max_bytes: u64 = "kafka.queued.max.bytes" | "kafka.queued.max.request.bytes", integer(1 << 20, 1024 * GIB, "bytes"), "268435456";
+        /// Records of a merged batch at most: small batches are joined when they are stored, long after they were acknowledged.
+        batch_max_size: i32 = "kafka.batch.max.size", integer(1, INT_MAX, "records"), "1000";
+        /// Bytes of keys, values and headers of a merged batch at most; a batch that is larger by itself is stored as it was sent.
+        batch_max_bytes: u32 = "kafka.batch.max.bytes", integer(1, INT_MAX, "bytes"), "1048576";
+        /// Codec of merged batches whose records were sent without one; a topic's own compression.type wins.
+        batch_compression_type: BatchCodec = "kafka.batch.compression.type", Rule::Choice(BatchCodec::WORDS), "none";
+        /// Longest that a record stays in memory only before it is stored in its segment; it was on disk when it was acknowledged.
+        batch_tail_max: Duration = "kafka.batch.tail.max.ms", integer(1, INT_MAX, "milliseconds"), "1000";
     }
 
     /// What is on disk, and what waits in memory to get there.

@@ -1,4 +1,4 @@
-//! The topic configs of Kafka 4.3.1: names, what values they take, defaults.
+//! The topic configs of Kafka 4.3.1, and ours that begin with `batch.`: names, what values they take, defaults.
 //!
 //! The texts of refusals are Kafka's. A config that nothing here uses yet is checked and kept all the same, so that
 //! tools which set it go on working.
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     ThrottledReplicas,
 }
 
-/// A config that Kafka knows.
+/// A config that a topic may have.
 pub(super) struct Known {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
@@ -43,6 +43,7 @@ const LONG_MAX: &str = "9223372036854775807";
 
 /// All of them, names ascending.
 pub(super) const TABLE: &[Known] = &[
+    known("batch.merge.enable", Kind::Bool, "true"),
     known("cleanup.policy", Kind::SomeOf(&["compact", "delete"]), "delete"),
     known("compression.gzip.level", Kind::GzipLevel, "-1"),
     known("compression.lz4.level", Kind::Int(1, 17), "9"),
