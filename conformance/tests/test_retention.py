@@ -6,7 +6,7 @@ import time
 
 import pytest
 import raw
-from topics import create, list_offsets
+from topics import as_sent, create, list_offsets
 
 OFFSET_OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 1, 3, 100
 # Kafka's own tests make small segments with it.
@@ -45,7 +45,7 @@ def size_of(connection, topic):
 def test_a_log_keeps_at_least_its_bytes_in_whole_segments(eager, topic_name):
     """Could break: one segment too many, or none because the records were in memory when retention looked."""
     topics = {
-        create(eager, topic_name(), configs=[("retention.bytes", str(kept)), SEGMENT]): first
+        create(eager, topic_name(), configs=[("retention.bytes", str(kept)), SEGMENT, *as_sent(eager)]): first
         for kept, first in ((5000, 4), (5350, 4), (5351, 2), (0, 9), (-1, 0))
     }
     with raw.Connection(eager) as connection:
@@ -70,8 +70,8 @@ def test_a_log_keeps_at_least_its_bytes_in_whole_segments(eager, topic_name):
 def test_records_go_when_they_are_old_and_their_space_comes_back(eager, topic_name):
     """Could break: the segment that is appended to stays for ever, or what is young goes with it."""
     now = int(time.time() * 1000)
-    old = create(eager, topic_name(), configs=[("retention.ms", "2000"), SEGMENT])
-    mixed = create(eager, topic_name(), configs=[("retention.ms", "3600000"), SEGMENT])
+    old = create(eager, topic_name(), configs=[("retention.ms", "2000"), SEGMENT, *as_sent(eager)])
+    mixed = create(eager, topic_name(), configs=[("retention.ms", "3600000"), SEGMENT, *as_sent(eager)])
     compacted = create(eager, topic_name(), configs=[("retention.ms", "1"), ("cleanup.policy", "compact")])
     with raw.Connection(eager) as connection:
         for i in range(9):

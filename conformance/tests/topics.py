@@ -14,6 +14,11 @@ def create(broker, name, partitions=1, configs=()):
     return name
 
 
+def as_sent(broker):
+    """Configs of a topic whose batches are stored as they were sent, as Apache Kafka stores all."""
+    return [("batch.merge.enable", "false")] if broker.kind == "takhin" else []
+
+
 def delete(broker, name):
     with raw.Connection(broker) as connection:
         answer = connection.ask("DeleteTopics", 6, TimeoutMs=10_000, Topics=[{"Name": name}])
