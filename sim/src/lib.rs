@@ -15,6 +15,7 @@
 pub mod cluster;
 pub mod dice;
 pub mod disk;
+mod records;
 pub mod short_form;
 pub mod storage;
 pub mod wal;

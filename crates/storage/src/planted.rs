@@ -32,6 +32,12 @@ pub enum Planted {
     CutGivenUp,
     /// Of the segments that a cut was written to, the checkpoint gets the last one only.
     LastSegmentOnly,
+    /// A merged batch lacks the records of its last part.
+    PartLeftOut,
+    /// A segment is taken to end with the first part of its last merged batch.
+    MergedTakenForItsFirst,
+    /// Of merged batches, the segment's largest timestamp is that of the last part.
+    TimestampOfLastPart,
     /// A checkpoint is written before the segments are synced.
     CheckpointBeforeSync,
     /// With many dirty files none is synced.
@@ -61,7 +67,7 @@ pub enum Planted {
 #[cfg(feature = "planted")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 26] = [
         Self::CutBeforeFlush,
         Self::ViewWithoutWrite,
         Self::IndexTrusted,
@@ -73,6 +79,9 @@ impl Planted {
         Self::EntryAppliedTwice,
         Self::CutGivenUp,
         Self::LastSegmentOnly,
+        Self::PartLeftOut,
+        Self::MergedTakenForItsFirst,
+        Self::TimestampOfLastPart,
         Self::CheckpointBeforeSync,
         Self::ManyFilesNotSynced,
         Self::NamesNotSynced,

@@ -19,23 +19,13 @@ use cluster::shard::outcome::Outcome;
 use storage::id::PartitionId;
 use storage::partition_log::ShardLogs;
 use wire::record::header::MAGIC_AT;
-use wire::record::{self, BatchError, BatchHeader, Limits, Record};
+
+use crate::records;
+use wire::record::BatchHeader;
 
 /// A batch's identity: all but what only its place decides.
 fn identity(batch: &[u8]) -> u32 {
     crc32c::crc32c(&batch[MAGIC_AT..])
-}
-
-/// The records of a batch, each as its offset's distance from the first and what identifies it, wherever it lies.
-pub(super) fn records_of(batch: &[u8]) -> Result<Vec<(i64, u32)>, BatchError> {
-    let opened = record::read(batch, &Limits::default())?;
-    let identified = |record: Result<Record<'_>, BatchError>| {
-        let record = record?;
-        let timestamp = crc32c::crc32c(&record.timestamp.to_be_bytes());
-        let identity = crc32c::crc32c_append(timestamp, record.value.unwrap_or_default());
-        Ok((record.offset - opened.header().base_offset, identity))
-    };
-    opened.iter().map(identified).collect()
 }
 
 /// A batch in a partition's log, as it was committed: it may lie in another by now.
@@ -205,7 +195,7 @@ impl Oracle {
     }
 
     fn recorded(&mut self, partition: PartitionId, base_offset: i64, batch: &[u8]) {
-        match records_of(batch) {
+        match records::of_batch(batch) {
             Ok(records) => {
                 let placed = records.into_iter().map(|(delta, identity)| (base_offset + delta, identity));
                 self.records.entry(partition).or_default().extend(placed);

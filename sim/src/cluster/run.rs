@@ -13,9 +13,10 @@ use wire::record;
 use super::client;
 use super::net::Net;
 use super::node::Node;
-use super::oracle::{Oracle, records_of};
+use super::oracle::Oracle;
 use crate::dice::Dice;
 use crate::disk::{End, Faults};
+use crate::records;
 
 /// After everything is whole again, the nodes have to agree within this time.
 const AGREED_WITHIN: Duration = Duration::from_secs(180);
@@ -401,7 +402,7 @@ fn read_whole(reader: &storage::partition_log::LogReader) -> Result<Vec<(i64, u3
             if header.base_offset != next {
                 return Err(format!("a batch begins at {} instead of {next}", header.base_offset));
             }
-            let records = records_of(batch).map_err(|error| error.to_string())?;
+            let records = records::of_batch(batch).map_err(|error| error.to_string())?;
             found.extend(records.into_iter().map(|(delta, identity)| (next + delta, identity)));
             next = header.last_offset() + 1;
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use storage::partition_log::Appended;
 use storage::partition_log::producers::Verdict;
+use storage::partition_log::{Appended, LogSlice, Work};
 use storage::wal::{AppendError, Step};
 
 use super::entry::{Entry, Op};
@@ -14,6 +14,7 @@ use super::life::{Held, Life, WAL_DIR, shard_id};
 use super::model::hold;
 use super::run::{Run, SHARDS, SPACE_BYTES, state_of};
 use crate::disk::SimDisk;
+use crate::records;
 
 /// Entries between two states of the shard without partitions.
 const STATE_EVERY: usize = 5;
@@ -200,13 +201,21 @@ impl Run {
     pub(super) fn maintain(&mut self, life: &mut Life, at: usize) {
         let (applied, flushed) = self.progress_of(at);
         let works = life.logs[at].maintain(self.now, applied, flushed).works;
-        self.outcome.works += works.len() as u64;
-        life.store.submit(works);
+        self.submit(life, works);
     }
 
     fn maintain_all(&mut self, life: &mut Life, at: usize) {
         let (applied, flushed) = self.progress_of(at);
         let works = life.logs[at].maintain_all(applied, flushed).works;
+        self.submit(life, works);
+    }
+
+    fn submit(&mut self, life: &mut Life, mut works: Vec<Work>) {
+        for work in &mut works {
+            if let Work::Store(cut) = work {
+                cut.merge = self.sizes.merge;
+            }
+        }
         self.outcome.works += works.len() as u64;
         life.store.submit(works);
     }
@@ -256,8 +265,17 @@ impl Run {
         let (partition, expected) = self.shards[at].model.logs.iter().nth(which).expect("inside");
         let Some(log) = life.logs[at].log(partition) else { return Err(format!("{partition:?} is gone")) };
         let read = log.reader().read(expected.log_start, 1500).map_err(|error| error.to_string())?;
-        let expected = expected.expect_read(expected.log_start, 1500);
-        life.held.push(Held { slices: read.slices, expected });
+        let mut held = Held { slices: read.slices, expected: Vec::new() };
+        held.expected = copied(&held.slices)?;
+        let is_right = if expected.is_merged {
+            let records = records::of_batches(&held.expected).map_err(|error| error.to_string())?;
+            expected.check_content(&records)?;
+            records.is_empty() == (expected.log_start == expected.log_end)
+        } else {
+            held.expected == expected.expect_read(expected.log_start, 1500)
+        };
+        hold!(is_right, "slices from {} are not the batches there", expected.log_start);
+        life.held.push(held);
         if life.held.len() > 3 {
             check_held(&life.held.remove(0))?;
         }
@@ -283,10 +301,15 @@ pub(super) fn run_upkeep(disk: &SimDisk, life: &mut Life) {
 }
 
 pub(super) fn check_held(held: &Held) -> Result<(), String> {
-    let mut bytes = Vec::new();
-    for slice in &held.slices {
-        slice.copy_into(&mut bytes).map_err(|error| error.to_string())?;
-    }
+    let bytes = copied(&held.slices)?;
     hold!(bytes == held.expected, "slices that somebody holds have changed");
     Ok(())
+}
+
+fn copied(slices: &[LogSlice]) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    for slice in slices {
+        slice.copy_into(&mut bytes).map_err(|error| format!("a slice can't be read: {error}"))?;
+    }
+    Ok(bytes)
 }

@@ -7,8 +7,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use storage::id::{PartitionId, TopicId};
 use storage::partition_log::producers::ProducerStamp;
-use wire::record::BatchHeader;
-use wire::record::header::{HEADER_BYTES, LENGTH_COVERS_FROM, NO_PRODUCER_EPOCH, NO_SEQUENCE, seal};
+use wire::record::{Builder, Compression};
 
 use crate::dice::Dice;
 
@@ -50,6 +49,7 @@ pub(super) struct Batch {
     pub(super) count: i32,
     pub(super) max_timestamp: i64,
     pub(super) max_timestamp_delta: i32,
+    pub(super) timestamps: Vec<i64>,
     pub(super) producer: Option<ProducerStamp>,
 }
 
@@ -188,15 +188,7 @@ impl Author {
         let count = producer.map_or(count, |stamp| stamp.last_offset_delta + 1);
         known.end += i64::from(count);
         let partition = known.id;
-        let bytes = dice.index(usize::try_from(load.payload_max).expect("small"));
-        let batch = Batch {
-            at: payload.len()..payload.len() + HEADER_BYTES + bytes,
-            count,
-            max_timestamp: below(dice, 1000),
-            max_timestamp_delta: i32::try_from(below(dice, i64::from(count))).expect("below a count"),
-            producer,
-        };
-        batch.write(payload, dice.roll().to_le_bytes()[0]);
+        let batch = Batch::write(payload, count, producer, load, dice);
         Op::Append { partition, batch }
     }
 }
@@ -230,26 +222,33 @@ impl Producer {
 }
 
 impl Batch {
-    /// Writes the batch behind `payload`; base offset and leader epoch are noise, as they may be.
-    fn write(&self, payload: &mut Vec<u8>, fill: u8) {
-        payload.resize(self.at.end, fill);
-        let bytes = &mut payload[self.at.clone()];
-        let header = BatchHeader {
-            base_offset: i64::from(fill),
-            batch_length: i32::try_from(bytes.len() - LENGTH_COVERS_FROM).expect("small"),
-            partition_leader_epoch: -1,
-            magic: 2,
-            crc: 0,
-            attributes: 0,
-            last_offset_delta: self.count - 1,
-            base_timestamp: self.max_timestamp,
-            max_timestamp: self.max_timestamp,
-            producer_id: self.producer.map_or(-1, |stamp| stamp.id),
-            producer_epoch: self.producer.map_or(NO_PRODUCER_EPOCH, |stamp| stamp.epoch),
-            base_sequence: self.producer.map_or(NO_SEQUENCE, |stamp| stamp.base_sequence),
-            record_count: self.count,
-        };
-        header.write(bytes).and_then(|()| seal(bytes)).expect("there is room for a header");
+    /// Writes a batch behind `payload`; base offset and leader epoch are noise, as they may be.
+    fn write(
+        payload: &mut Vec<u8>,
+        count: i32,
+        producer: Option<ProducerStamp>,
+        load: Load,
+        dice: &mut Dice,
+    ) -> Self {
+        let max_timestamp = below(dice, 1000);
+        let max_timestamp_delta = i32::try_from(below(dice, i64::from(count))).expect("below a count");
+        let mut builder = Builder::new(Compression::NONE).base_offset(below(dice, 256));
+        if let Some(stamp) = producer {
+            builder = builder.producer(stamp.id, stamp.epoch, stamp.base_sequence);
+        }
+        let mut timestamps = Vec::new();
+        let mut left = dice.index(usize::try_from(load.payload_max).expect("small"));
+        for at in 0..count {
+            let len = if at + 1 == count { left } else { dice.index(left + 1) };
+            left -= len;
+            let behind = i64::from(at != max_timestamp_delta) * (1 + below(dice, 60));
+            let value = vec![dice.roll().to_le_bytes()[0]; len];
+            timestamps.push(max_timestamp - behind);
+            builder.append(max_timestamp - behind, None, Some(&value), &[]).expect("small records");
+        }
+        let from = payload.len();
+        payload.extend_from_slice(&builder.finish().expect("not empty"));
+        Self { at: from..payload.len(), count, max_timestamp, max_timestamp_delta, timestamps, producer }
     }
 }
 

@@ -10,6 +10,7 @@ use super::act::{check_held, run_upkeep};
 use super::life::{Life, PARTITIONS_DIR};
 use super::model::{Log, Stored, hold};
 use super::run::{Run, SHARDS, SPACE_BYTES, Shard};
+use crate::records;
 
 /// Rounds in which a node without faults gets everything done.
 const ROUNDS_MAX: usize = 300;
@@ -107,9 +108,15 @@ fn check_segments(segments: &[(i64, Vec<u8>)], log: &Log) -> Result<(), String> 
     let starts = log.batches.get(from).is_some_and(|batch| batch.base_offset == *first);
     let whole = log.readable().first().is_none_or(|batch| *first <= batch.base_offset);
     hold!(starts && whole, "segments {bases:?} do not begin where a batch does, before {}", log.log_start);
+    let found: Vec<u8> = segments.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
+    if log.is_merged {
+        let records = records::of_batches(&found).map_err(|error| format!("segments {bases:?}: {error}"))?;
+        let last = records.last().map(|(offset, _)| *offset);
+        hold!(last == Some(log.log_end - 1), "segments {bases:?} end with {last:?}, not {}", log.log_end - 1);
+        return log.check_content(&records);
+    }
     let expected: Vec<u8> =
         log.batches[from..].iter().flat_map(|batch: &Stored| batch.bytes.clone()).collect();
-    let found: Vec<u8> = segments.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
     let (has, should) = (found.len(), expected.len());
     hold!(
         found == expected,

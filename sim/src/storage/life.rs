@@ -4,6 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use batch::MergeOptions;
+use batch::merge::CodecChoice;
 use bytes::Bytes;
 use env::Instant;
 use env::disk::DiskError;
@@ -13,6 +15,8 @@ use storage::segment_writer::{CheckpointLimits, StoreError, StoreOptions, Writer
 use storage::wal::{
     Poisoned, Recovered as WalRecovered, Upkeep, WalCore, WalError, WalListener, WalOptions, WalQueue,
 };
+
+use wire::record::Codec;
 
 use super::entry::{Entry, Load, Op};
 use crate::dice::Dice;
@@ -67,6 +71,8 @@ pub(super) struct Found {
 pub(super) struct Sizes {
     wal: WalOptions,
     store: StoreOptions,
+    /// How batches are merged, if they are.
+    pub(super) merge: Option<MergeOptions>,
 }
 
 impl Sizes {
@@ -108,7 +114,8 @@ impl Sizes {
             // Space runs out for real here.
             free_bytes_min: Some(0),
         };
-        Self { wal, store }
+        let merge = dice.chance(60).then(|| merge(dice));
+        Self { wal, store, merge }
     }
 }
 
@@ -185,6 +192,19 @@ impl Life {
             }
         }
         answers
+    }
+}
+
+fn merge(dice: &mut Dice) -> MergeOptions {
+    let codec = [Codec::None, Codec::Lz4, Codec::Zstd][dice.index(3)];
+    MergeOptions {
+        records_max: if dice.chance(50) { 4 } else { 1000 },
+        encoded_bytes_max: if dice.chance(30) { 700 } else { MergeOptions::ENCODED_BYTES_MAX },
+        codec: match dice.chance(50) {
+            true => CodecChoice::Always(codec),
+            false => CodecChoice::Producers { of_uncompressed: codec },
+        },
+        ..MergeOptions::default()
     }
 }
 

@@ -11,6 +11,7 @@ use wire::record::header::{BASE_OFFSET_AT, PARTITION_LEADER_EPOCH_AT};
 
 use super::entry::{Batch, Entry, Op, PRODUCERS, after, below};
 use crate::dice::Dice;
+use crate::records;
 
 /// Fails a check with a line that says how.
 macro_rules! hold {
@@ -31,9 +32,10 @@ pub(super) struct Stored {
     pub(super) base_offset: i64,
     pub(super) last_offset: i64,
     pub(super) bytes: Vec<u8>,
+    /// Offset and identity of each record, where batches are merged.
+    records: Vec<(i64, u32)>,
+    timestamps: Vec<i64>,
     leader_epoch: i32,
-    max_timestamp: i64,
-    offset_of_max_timestamp: i64,
 }
 
 /// A producer's epoch and its last batches: base and last sequence, base offset, timestamp.
@@ -48,6 +50,8 @@ struct Producer {
 /// One partition's log.
 #[derive(Clone, Default)]
 pub(super) struct Log {
+    /// Its batches may have been merged with their neighbours: then records are compared.
+    pub(super) is_merged: bool,
     epoch_base: i32,
     pub(super) log_start: i64,
     pub(super) log_end: i64,
@@ -56,19 +60,26 @@ pub(super) struct Log {
 }
 
 /// A shard's logs after some of its entries.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Model {
+    is_merged: bool,
     pub(super) logs: BTreeMap<PartitionId, Log>,
 }
 
 impl Model {
+    /// Without entries, of a node that merges batches or does not.
+    pub(super) fn new(is_merged: bool) -> Self {
+        Self { is_merged, logs: BTreeMap::new() }
+    }
+
     /// Applies an entry; what its appends are to be answered.
     pub(super) fn apply(&mut self, entry: &Entry) -> Vec<Option<Appended>> {
         let mut answers = Vec::new();
         for op in &entry.ops {
             match op {
                 Op::Create { partition, epoch_base } => {
-                    let new = || Log { epoch_base: *epoch_base, ..Log::default() };
+                    let is_merged = self.is_merged;
+                    let new = || Log { is_merged, epoch_base: *epoch_base, ..Log::default() };
                     self.logs.entry(*partition).or_insert_with(new);
                 }
                 Op::Delete { partition } => drop(self.logs.remove(partition)),
@@ -119,13 +130,14 @@ impl Log {
         bytes[BASE_OFFSET_AT..BASE_OFFSET_AT + 8].copy_from_slice(&base_offset.to_be_bytes());
         bytes[PARTITION_LEADER_EPOCH_AT..PARTITION_LEADER_EPOCH_AT + 4]
             .copy_from_slice(&leader_epoch.to_be_bytes());
+        let records = records::of_batches(&bytes).expect("the author's batches can be read");
         self.batches.push(Stored {
             base_offset,
             last_offset: self.log_end - 1,
+            records: if self.is_merged { records } else { Vec::new() },
             bytes,
+            timestamps: batch.timestamps.clone(),
             leader_epoch,
-            max_timestamp: batch.max_timestamp,
-            offset_of_max_timestamp: base_offset + i64::from(batch.max_timestamp_delta),
         });
         Appended::At { base_offset }
     }
@@ -225,9 +237,38 @@ impl Log {
             slice.copy_into(&mut bytes).map_err(|error| failed(&error))?;
         }
         hold!(bytes.len() == read.bytes, "a read says {} bytes and has {}", read.bytes, bytes.len());
+        if self.is_merged {
+            return self.check_records(&bytes, start, bytes_max);
+        }
         let expected = self.expect_read(start, bytes_max);
         let right = bytes == expected;
         hold!(right, "{} bytes from {start} are not the {} that are right", bytes.len(), expected.len());
+        Ok(())
+    }
+
+    /// `bytes` are whole batches, the first with the record at `start`, and no more than was asked for but for one batch.
+    fn check_records(&self, bytes: &[u8], start: i64, bytes_max: usize) -> Result<(), String> {
+        let found = records::of_batches(bytes).map_err(|error| format!("a read from {start}: {error}"))?;
+        let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) else {
+            hold!(start >= self.log_end, "a read from {start} gives nothing");
+            return Ok(());
+        };
+        hold!((*first..=*last).contains(&start), "a read from {start} gives {first} to {last}");
+        let batches = wire::record::batches(bytes).count();
+        hold!(batches == 1 || bytes.len() <= bytes_max, "{} bytes instead of {bytes_max}", bytes.len());
+        self.check_content(&found)
+    }
+
+    /// `found` are records that follow each other.
+    pub(super) fn check_content(&self, found: &[(i64, u32)]) -> Result<(), String> {
+        let first = found.first().map_or(self.log_end, |(offset, _)| *offset);
+        let from = self.batches.partition_point(|batch| batch.last_offset < first);
+        let all = self.batches[from..].iter().flat_map(|batch| &batch.records);
+        let mut expected = all.skip_while(|(offset, _)| *offset < first);
+        for record in found {
+            let expected = expected.next();
+            hold!(expected == Some(record), "the record {record:?} should be {expected:?}");
+        }
         Ok(())
     }
 
@@ -250,26 +291,59 @@ impl Log {
 
     fn check_timestamps(&self, reader: &LogReader, dice: &mut Dice) -> Result<(), String> {
         for timestamp in [-1, below(dice, 1000), 2000] {
-            let expected = self.readable().iter().find(|batch| batch.max_timestamp >= timestamp);
-            let found = reader.batch_for_timestamp(timestamp).map_err(|error| error.to_string())?;
-            let mut bytes = Vec::new();
-            if let Some(found) = &found {
-                found.slice.copy_into(&mut bytes).map_err(|error| error.to_string())?;
-            }
-            let expected = expected.map_or(&[][..], |batch| &batch.bytes);
-            hold!(bytes == expected, "the batch for timestamp {timestamp} is another one");
+            let mut all = self.readable_timestamps();
+            let expected = all.find(|(_, found)| *found >= timestamp).map(|(offset, _)| offset);
+            let found = self.first_at(reader, timestamp)?;
+            hold!(found == expected, "timestamp {timestamp} is at {found:?}, should be at {expected:?}");
         }
-        let largest = self.readable().iter().map(|batch| batch.max_timestamp).max();
+        // Of equal ones the first.
+        let largest = self.readable_timestamps().max_by_key(|(offset, timestamp)| (*timestamp, -*offset));
         let found = reader.max_timestamp().map_err(|error| error.to_string())?;
-        let right = found.map(|found| found.timestamp) == largest;
-        hold!(right, "the largest timestamp is {found:?}, should be {largest:?}");
-        let first = self.readable().iter().find(|batch| Some(batch.max_timestamp) == largest);
-        if let (Some(found), Some(first)) = (found, first) {
-            let inside = (first.base_offset..=first.last_offset).contains(&found.offset);
-            let exact = self.log_start > 0 || found.offset == first.offset_of_max_timestamp;
-            hold!(inside && exact && found.offset >= self.log_start, "the largest timestamp is at {found:?}");
-        }
+        let is_right = match (&found, largest) {
+            (Some(found), Some((offset, timestamp))) => {
+                let is_there = if found.is_exact { found.offset == offset } else { found.offset <= offset };
+                found.timestamp == timestamp && is_there && found.offset >= self.log_start
+            }
+            (None, None) => true,
+            _ => false,
+        };
+        hold!(is_right, "the largest timestamp is {found:?}, should be {largest:?}");
         Ok(())
+    }
+
+    /// Offset and timestamp of all records that may be read.
+    fn readable_timestamps(&self) -> impl Iterator<Item = (i64, i64)> {
+        let one = |batch: &Stored| (batch.base_offset..).zip(batch.timestamps.clone()).collect::<Vec<_>>();
+        self.readable().iter().flat_map(one).filter(|(offset, _)| *offset >= self.log_start)
+    }
+
+    /// The first record of `timestamp` or later, looked for as the broker does.
+    fn first_at(&self, reader: &LogReader, timestamp: i64) -> Result<Option<i64>, String> {
+        let mut from = i64::MIN;
+        loop {
+            let found =
+                reader.batch_for_timestamp_from(timestamp, from).map_err(|error| error.to_string())?;
+            let Some(found) = found else { return Ok(None) };
+            let mut bytes = Vec::new();
+            found.slice.copy_into(&mut bytes).map_err(|error| error.to_string())?;
+            let records = records::of_batches(&bytes).map_err(|error| error.to_string())?;
+            if self.is_merged {
+                self.check_content(&records)?;
+            }
+            let inside = |offset: i64| records.iter().any(|(known, _)| *known == offset);
+            let mut readable = self.readable_timestamps();
+            if let Some((offset, _)) = readable.find(|(offset, found)| inside(*offset) && *found >= timestamp)
+            {
+                return Ok(Some(offset));
+            }
+            let Some((last, _)) = records.last() else { return Err("a batch without records".to_owned()) };
+            // All records of that time lie before the log start, which cuts the batch.
+            hold!(
+                records[0].0 < self.log_start,
+                "a batch without the timestamp {timestamp} is found at {last}"
+            );
+            from = last + 1;
+        }
     }
 
     /// Asks what would become of every batch that a producer may send now.

@@ -101,10 +101,11 @@ impl Run {
         };
         let sizes = Sizes::new(load, &mut dice);
         let space = if dice.chance(20) { (500 << 10) + dice.below(300 << 10) } else { SPACE_BYTES };
+        let is_merged = sizes.merge.is_some();
         let shards = (0..SHARDS).map(|shard| Shard {
             history: History::new(shard_id(shard)),
             author: Author::new(u8::try_from(shard).expect("a few shards")),
-            model: Model::default(),
+            model: Model::new(is_merged),
             recovered_to: 0,
             state_index: 0,
         });
@@ -246,7 +247,7 @@ impl Run {
         covered: u64,
     ) -> Result<(), String> {
         let shard = &mut self.shards[at];
-        shard.model = Model::default();
+        shard.model = Model::new(self.sizes.merge.is_some());
         for index in 1..=shard.history.applied {
             shard.model.apply(shard.history.entry(index));
         }

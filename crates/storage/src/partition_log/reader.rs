@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use env::disk::DiskError;
+use wire::record::Limits;
 
 use super::segment::Segment;
 use super::slice::LogSlice;
@@ -94,8 +95,8 @@ pub struct MaxTimestamp {
     pub timestamp: i64,
     /// A record's offset.
     pub offset: i64,
-    /// False where the log start cuts what holds the record: the first one with the timestamp, if it is left, lies at
-    /// `offset` or behind it.
+    /// False where the log start cuts the segment that holds the record: the first one with the timestamp lies at `offset` or
+    /// behind it.
     pub is_exact: bool,
 }
 
@@ -239,7 +240,7 @@ impl LogReader {
 
     /// The largest timestamp in the log and the first offset that has it; `None` when there is no record.
     ///
-    /// Exact by record for what no log start cuts; else [`MaxTimestamp::is_exact`] says that the record is to be looked for.
+    /// Where the log start cuts a segment [`MaxTimestamp::is_exact`] says that the record is to be looked for.
     ///
     /// # Errors
     /// When a segment can't be read, or the partition is gone.
@@ -251,9 +252,14 @@ impl LogReader {
             }
             let mut best = None;
             for batch in view.tail.starting_at(view.log_start) {
-                let is_exact = batch.offset_of_max_timestamp >= view.log_start;
-                let offset = batch.offset_of_max_timestamp.max(view.log_start);
-                take_larger(&mut best, MaxTimestamp { timestamp: batch.max_timestamp, offset, is_exact });
+                let offset = batch.offset_of_max_timestamp;
+                let whole = MaxTimestamp { timestamp: batch.max_timestamp, offset, is_exact: true };
+                let found = if offset >= view.log_start {
+                    Some(whole)
+                } else {
+                    max_of_cut(&batch.bytes, batch.base_offset, view.log_start)
+                };
+                found.into_iter().for_each(|found| take_larger(&mut best, found));
             }
             (Arc::clone(&view.stored), view.log_start, best)
         };
@@ -348,16 +354,39 @@ fn file_slice(segment: &Arc<Segment>, position: u64, end: u64) -> Result<LogSlic
     Ok(LogSlice::File { file: segment.for_readers()?, position, len })
 }
 
+/// The largest timestamp in a segment from the log start on, which lies in it.
 fn max_from(view: &SegmentView, log_start: i64) -> Result<Option<MaxTimestamp>, ReadError> {
     let mut best = None;
-    let first = view.segment.find_offset(log_start, view.readable)?;
-    let from = first.map_or(view.readable, |batch| batch.position);
+    let Some(first) = view.segment.find_offset(log_start, view.readable)? else { return Ok(None) };
+    let mut from = first.position;
+    if first.base_offset < log_start {
+        from = first.end();
+        let mut bytes = Vec::new();
+        // What can't be read is found out by who reads it.
+        if file_slice(&view.segment, first.position, from)?.copy_into(&mut bytes).is_ok() {
+            best = max_of_cut(&bytes, first.base_offset, log_start);
+        }
+    }
     view.segment.scan(from, view.readable, |batch| {
-        let offset = batch.base_offset.max(log_start);
-        take_larger(&mut best, MaxTimestamp { timestamp: batch.max_timestamp, offset, is_exact: false });
+        let (timestamp, offset) = (batch.max_timestamp, batch.base_offset);
+        take_larger(&mut best, MaxTimestamp { timestamp, offset, is_exact: false });
         false
     })?;
     Ok(best)
+}
+
+/// The largest timestamp of a batch's records from the log start on, which cuts the batch.
+fn max_of_cut(batch: &[u8], base_offset: i64, log_start: i64) -> Option<MaxTimestamp> {
+    let records = wire::record::read(batch, &Limits::default()).ok()?;
+    let moved = base_offset.checked_sub(records.header().base_offset)?;
+    let mut best = None;
+    for record in records.iter().map_while(Result::ok) {
+        let offset = record.offset + moved;
+        if offset >= log_start {
+            take_larger(&mut best, MaxTimestamp { timestamp: record.timestamp, offset, is_exact: true });
+        }
+    }
+    best
 }
 
 fn take_larger(best: &mut Option<MaxTimestamp>, found: MaxTimestamp) {

@@ -4,6 +4,7 @@ use batch::merge::{MergeOptions, Merger, Part, Stored};
 
 use super::write::WriteBuffer;
 use crate::partition_log::{BATCH_START_BYTES, BatchAt, RollLimits, TailBatch, batch_start};
+use crate::planted::planted;
 
 /// A batch as its segment gets it.
 pub(super) struct Ready<'c> {
@@ -114,6 +115,11 @@ impl<'c, 'o> Planner<'c, 'o> {
             }
             let (from, to) = (self.placed, self.reached);
             let stored = match &self.merge {
+                Some(options) if planted!(PartLeftOut) => {
+                    let stored = self.merger.next(&parts[from..to], options);
+                    let fewer = (from + stored.parts).saturating_sub(1).max(from + 1);
+                    Stored { parts: stored.parts, ..self.merger.next(&parts[from..fewer], options) }
+                }
                 Some(options) => self.merger.next(&parts[from..to], options),
                 None => Stored { parts: 1, batch: None, has_failed: false },
             };

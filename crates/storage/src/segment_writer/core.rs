@@ -15,7 +15,7 @@ use super::space::{SpaceNews, SpaceWatch};
 use super::stats::StoreStats;
 use super::write::WriteBuffer;
 use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord, SegmentRecord};
-use crate::id::ShardId;
+use crate::id::{PartitionId, ShardId};
 use crate::partition_log::{
     Cut, DeletedLog, ReadError, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
 };
@@ -136,6 +136,11 @@ impl WriterCore {
             stats: StoreStats::default(),
             is_poisoned: false,
         }
+    }
+
+    /// Has the next checkpoint sync a segment's file first.
+    pub(super) fn sync_with_next(&mut self, segment: (PartitionId, i64), file: Arc<dyn DiskFile>) {
+        self.dirty.wrote(segment, file, &self.limits);
     }
 
     /// Queues works, in the order in which their shard gave them.
@@ -360,11 +365,11 @@ impl WriterCore {
         Ok((view, file))
     }
 
-    fn write(
+    fn write<'c>(
         &mut self,
         view: &mut SegmentView,
         file: &dyn DiskFile,
-        batches: &[Ready<'_>],
+        batches: &[Ready<'c>],
     ) -> Result<(), DiskError> {
         self.buffer.begin(view.readable);
         let written = encode(batches, &mut self.buffer);
@@ -377,7 +382,12 @@ impl WriterCore {
         self.stats.bytes_stored += self.buffer.end() - view.readable;
         view.readable = self.buffer.end();
         view.segment.note_written(&written);
-        for batch in batches.iter().flat_map(|batch| batch.parts) {
+        let parts_of = |batch: &Ready<'c>| match batch.parts {
+            [first, ..] if planted!(MergedTakenForItsFirst) => std::slice::from_ref(first),
+            [.., last] if planted!(TimestampOfLastPart) => std::slice::from_ref(last),
+            parts => parts,
+        };
+        for batch in batches.iter().flat_map(parts_of) {
             if batch.max_timestamp > view.max_timestamp {
                 view.max_timestamp = batch.max_timestamp;
                 view.offset_of_max_timestamp = batch.offset_of_max_timestamp;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use env::disk::{Access, Caching, Disk};
+use env::disk::{Access, Caching, Disk, DiskFile};
 
 use super::core::{StoreError, WriterCore};
 use super::space::SpaceWatch;
@@ -73,6 +73,7 @@ impl WriterCore {
         let (checkpoint, state) = CheckpointLog::open(Arc::clone(&disk), dir.join("checkpoint"))?;
         let files = SegmentFiles::new(Arc::clone(&disk), root, options.open_files_max, on_unheld);
         let mut logs: BTreeMap<ShardId, Vec<RecoveredLog>> = BTreeMap::new();
+        let mut cut = Vec::new();
         let mut dirs: BTreeSet<String> = disk.list(files.root())?.into_iter().collect();
         for (partition, record) in state.partitions {
             if dirs.remove(&dir_name(partition)) {
@@ -83,7 +84,7 @@ impl WriterCore {
                 }
             }
             let shard = record.shard;
-            logs.entry(shard).or_default().push(recovered_log(&files, partition, record)?);
+            logs.entry(shard).or_default().push(recovered_log(&files, partition, record, &mut cut)?);
         }
         for name in dirs {
             // A partition that was deleted, or created after the last checkpoint.
@@ -95,7 +96,11 @@ impl WriterCore {
             Recovered { shards: state.shards, logs, due: options.due, pinned: Arc::clone(&options.pinned) };
         let space = SpaceWatch::new(files.disk(), dir.to_owned(), options.free_bytes_min)?;
         let roll = RollLimits { segment_bytes: options.segment_bytes, segment_ms: i64::MAX };
-        Ok((Self::new(files, checkpoint, options.checkpoint, roll, space), recovered))
+        let mut core = Self::new(files, checkpoint, options.checkpoint, roll, space);
+        // Replay may begin the next segment earlier than the life before did: no checkpoint may call one full that power loss
+        // makes longer again.
+        cut.into_iter().for_each(|(segment, file)| core.sync_with_next(segment, file));
+        Ok((core, recovered))
     }
 }
 
@@ -128,6 +133,7 @@ fn recovered_log(
     files: &Arc<SegmentFiles>,
     partition: PartitionId,
     record: PartitionRecord,
+    cut: &mut Vec<CutFile>,
 ) -> Result<RecoveredLog, StoreError> {
     let mut views: Vec<SegmentView> = Vec::with_capacity(record.segments.len());
     let newest = record.segments.keys().next_back().copied();
@@ -144,7 +150,7 @@ fn recovered_log(
     }
     let mut active = views.pop();
     if let Some(active) = &mut active {
-        cut_to_synced(files, active)?;
+        cut.extend(cut_to_synced(files, active)?);
     }
     let stored = StoredPart { sealed: views.into(), active, end: record.stored_end };
     Ok(RecoveredLog {
@@ -158,8 +164,11 @@ fn recovered_log(
     })
 }
 
+/// A segment whose file has just become shorter.
+type CutFile = ((PartitionId, i64), Arc<dyn DiskFile>);
+
 /// Takes away what a checkpoint had not synced: it was written, but replay will write it anew, perhaps differently.
-fn cut_to_synced(files: &SegmentFiles, active: &mut SegmentView) -> Result<(), StoreError> {
+fn cut_to_synced(files: &SegmentFiles, active: &mut SegmentView) -> Result<Option<CutFile>, StoreError> {
     let path = active.segment.path();
     // Opened for this only: ten thousand partitions must not fill the bound of open files.
     let file = files.disk().open(&path, Access::Write, Caching::Cached)?;
@@ -170,8 +179,9 @@ fn cut_to_synced(files: &SegmentFiles, active: &mut SegmentView) -> Result<(), S
     if planted!(LengthTrusted) {
         active.readable = len;
     }
-    if len > active.readable {
-        file.set_len(active.readable)?;
+    if len == active.readable {
+        return Ok(None);
     }
-    Ok(())
+    file.set_len(active.readable)?;
+    Ok(Some((active.segment.key(), file)))
 }
