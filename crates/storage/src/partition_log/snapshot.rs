@@ -4,6 +4,9 @@
 //! not at all: its state goes into one cut with the batches, at the index that the sender had applied, and a replica that is
 //! ahead of that index (it has a checkpoint from before a restart) skips it, as it skips entries on replay.
 
+use batch::merge::{Unreadable, records_between};
+use wire::record::{self, BatchError, BatchHeader, Limits};
+
 use super::epochs::EpochStart;
 use super::log::NewBatch;
 use super::producers::ProducerEntry;
@@ -41,6 +44,29 @@ impl StoredBatch {
     fn end(&self) -> i64 {
         self.base_offset + i64::from(self.batch.last_offset_delta) + 1
     }
+
+    /// Its records from `offset` on, which lies in it.
+    fn starting_at(self, offset: i64) -> Result<Self, InstallError> {
+        let header = BatchHeader::parse(&self.batch.bytes)?;
+        let first = header.base_offset + offset - self.base_offset;
+        let bytes = records_between(&self.batch.bytes, first..header.last_offset() + 1)?;
+        let mut batch = NewBatch {
+            last_offset_delta: header.last_offset_delta
+                - i32::try_from(offset - self.base_offset).unwrap_or(0),
+            max_timestamp: i64::MIN,
+            max_timestamp_delta: 0,
+            ..self.batch
+        };
+        let records = record::read(&bytes, &Limits::default())?;
+        for (delta, record) in (0..).zip(&records) {
+            let timestamp = record?.timestamp;
+            if timestamp > batch.max_timestamp {
+                (batch.max_timestamp, batch.max_timestamp_delta) = (timestamp, delta);
+            }
+        }
+        batch.bytes = bytes.into();
+        Ok(Self { base_offset: offset, batch })
+    }
 }
 
 /// Another replica's state could not be taken over; nothing was changed.
@@ -56,16 +82,25 @@ pub enum InstallError {
         /// Where it does.
         found: i64,
     },
+    /// A batch of which only the end is missing can't be taken apart.
+    #[error(transparent)]
+    TakeApart(#[from] Unreadable),
+    /// As above.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
 }
 
 impl PartitionState {
-    /// Those of `batches` that reach from `begin` to the log end.
+    /// Those of `batches` that reach from `begin` to the log end; the first may have been merged with what is here already.
     pub(super) fn missing_from(
         &self,
         begin: i64,
         batches: Vec<StoredBatch>,
     ) -> Result<Vec<StoredBatch>, InstallError> {
-        let missing: Vec<_> = batches.into_iter().filter(|batch| batch.end() > begin).collect();
+        let mut missing: Vec<_> = batches.into_iter().filter(|batch| batch.end() > begin).collect();
+        if let Some(first) = missing.first_mut().filter(|first| first.base_offset < begin) {
+            *first = first.clone().starting_at(begin)?;
+        }
         let partition = self.partition;
         let mut expected = begin;
         for batch in &missing {

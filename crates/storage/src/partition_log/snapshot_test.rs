@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use env::Instant;
+use wire::record::{BatchHeader, Builder, Codec};
 
 use super::producers::ProducerStamp;
 use super::*;
@@ -93,6 +94,37 @@ fn a_state_with_a_gap_changes_nothing() {
         assert!(receiver.install(&state(&sender, 4), batches, Instant::now()).is_err());
         assert_eq!(state(&receiver, 2), before);
     }
+}
+
+/// The sender has merged what is here with what is not: its batches are cut otherwise.
+#[test]
+fn a_batch_that_reaches_back_over_the_logs_end_is_taken_from_there_on() {
+    let sender = sender();
+    let mut receiver = logs();
+    receiver.create(1, PARTITION, 0, Instant::now());
+    append(&mut receiver, 2, 0).unwrap();
+    let mut builder = Builder::new(Codec::Lz4.into()).base_offset(5);
+    for offset in 5..30i64 {
+        builder.append(if offset == 12 { 99 } else { offset }, None, Some(&[7]), &[]).unwrap();
+    }
+    let merged = NewBatch {
+        bytes: builder.finish().unwrap().into(),
+        last_offset_delta: 24,
+        max_timestamp: 99,
+        max_timestamp_delta: 7,
+        producer: None,
+        ..batch(0, 1)
+    };
+    let batches = vec![StoredBatch { base_offset: 5, batch: merged }];
+    let reader = receiver.install(&state(&sender, 4), batches, Instant::now()).unwrap().unwrap();
+    assert_eq!(state(&receiver, 4), state(&sender, 4));
+    let read = reader.read(10, 1000).unwrap();
+    let mut bytes = Vec::new();
+    read.slices.iter().for_each(|slice| slice.copy_into(&mut bytes).unwrap());
+    let header = BatchHeader::parse(&bytes).unwrap();
+    assert_eq!((header.base_offset, header.last_offset(), header.record_count), (10, 29, 20));
+    let largest = reader.max_timestamp().unwrap().unwrap();
+    assert_eq!((largest.timestamp, largest.offset), (99, 12));
 }
 
 /// Retention may have deleted at the sender what would come next here.
