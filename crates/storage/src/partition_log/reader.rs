@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use env::disk::DiskError;
-use wire::record::Limits;
+use wire::record::{BatchError, Limits};
 
 use super::segment::Segment;
-use super::slice::LogSlice;
+use super::slice::{LogSlice, ReadSliceError};
 use super::tail::TailBatch;
 use super::view::{LogView, SegmentView, SharedLog, StoredPart};
 use crate::id::{PartitionId, ShardId};
@@ -257,7 +257,9 @@ impl LogReader {
                 let found = if offset >= view.log_start {
                     Some(whole)
                 } else {
-                    max_of_cut(&batch.bytes, batch.base_offset, view.log_start)
+                    max_of_cut(&batch.bytes, batch.base_offset, view.log_start).unwrap_or_else(|_| {
+                        Some(MaxTimestamp { offset: view.log_start, is_exact: false, ..whole })
+                    })
                 };
                 found.into_iter().for_each(|found| take_larger(&mut best, found));
             }
@@ -362,10 +364,17 @@ fn max_from(view: &SegmentView, log_start: i64) -> Result<Option<MaxTimestamp>, 
     if first.base_offset < log_start {
         from = first.end();
         let mut bytes = Vec::new();
-        // What can't be read is found out by who reads it.
-        if file_slice(&view.segment, first.position, from)?.copy_into(&mut bytes).is_ok() {
-            best = max_of_cut(&bytes, first.base_offset, log_start);
-        }
+        file_slice(&view.segment, first.position, from)?.copy_into(&mut bytes).map_err(
+            |error| match error {
+                ReadSliceError::Disk(error) => ReadError::Disk(error),
+                ReadSliceError::Short { .. } => {
+                    ReadError::Corrupt { path: view.segment.path(), position: first.position }
+                }
+            },
+        )?;
+        // Who looks for the record is told what is wrong with the batch.
+        let header = MaxTimestamp { timestamp: first.max_timestamp, offset: log_start, is_exact: false };
+        best = max_of_cut(&bytes, first.base_offset, log_start).unwrap_or(Some(header));
     }
     view.segment.scan(from, view.readable, |batch| {
         let (timestamp, offset) = (batch.max_timestamp, batch.base_offset);
@@ -376,17 +385,18 @@ fn max_from(view: &SegmentView, log_start: i64) -> Result<Option<MaxTimestamp>, 
 }
 
 /// The largest timestamp of a batch's records from the log start on, which cuts the batch.
-fn max_of_cut(batch: &[u8], base_offset: i64, log_start: i64) -> Option<MaxTimestamp> {
-    let records = wire::record::read(batch, &Limits::default()).ok()?;
-    let moved = base_offset.checked_sub(records.header().base_offset)?;
+fn max_of_cut(batch: &[u8], base_offset: i64, log_start: i64) -> Result<Option<MaxTimestamp>, BatchError> {
+    let records = wire::record::read(batch, &Limits::default())?;
+    let moved = base_offset - records.header().base_offset;
     let mut best = None;
-    for record in records.iter().map_while(Result::ok) {
+    for record in &records {
+        let record = record?;
         let offset = record.offset + moved;
         if offset >= log_start {
             take_larger(&mut best, MaxTimestamp { timestamp: record.timestamp, offset, is_exact: true });
         }
     }
-    best
+    Ok(best)
 }
 
 fn take_larger(best: &mut Option<MaxTimestamp>, found: MaxTimestamp) {
