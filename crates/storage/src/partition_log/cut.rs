@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::epochs::EpochStart;
 use super::producers::ProducersDelta;
-use super::tail::TailBatch;
+use super::tail::{Piece, TailBatch};
 use super::view::SharedLog;
 use crate::id::{PartitionId, ShardId};
 
@@ -41,7 +41,7 @@ pub struct Cut {
     pub(crate) epochs: Option<Vec<EpochStart>>,
     pub(crate) producers: ProducersDelta,
     /// In offset order, the first at the stored end; none when only state changed.
-    pub(crate) batches: Vec<TailBatch>,
+    pub(crate) pieces: Vec<Arc<Piece>>,
     /// When segments roll, if not as the store's options say; no matter of the shard's log, each node may have its own.
     pub roll: Option<RollLimits>,
     /// How its batches are merged; `None`: they are stored as they were sent. No matter of the shard's log either.
@@ -58,13 +58,18 @@ impl Cut {
     /// Bytes of its batches.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.batches.iter().map(TailBatch::len).sum()
+        self.pieces.iter().map(|piece| piece.bytes()).sum()
+    }
+
+    /// How many batches it has.
+    pub(crate) fn batch_count(&self) -> u64 {
+        self.pieces.iter().map(|piece| piece.batches().len() as u64).sum()
     }
 
     /// The batches that can still be read: those that end before the log start are not worth storing.
-    pub(crate) fn readable(&self) -> &[TailBatch] {
-        let first = self.batches.partition_point(|batch| batch.last_offset < self.log_start);
-        &self.batches[first..]
+    pub(crate) fn readable(&self) -> Vec<&TailBatch> {
+        let batches = self.pieces.iter().flat_map(|piece| piece.batches());
+        batches.skip_while(|batch| batch.last_offset < self.log_start).collect()
     }
 }
 

@@ -256,7 +256,7 @@ impl PartitionLog {
     pub(super) fn cut(&mut self) -> Cut {
         let mut view = self.log.view();
         view.cuts += 1;
-        let batches: Vec<TailBatch> = view.tail.starting_at(self.cut_end).cloned().collect();
+        let pieces = view.tail.cut(self.cut_end);
         if planted!(TailDroppedAtCut) {
             view.tail = Tail::default();
         }
@@ -279,7 +279,7 @@ impl PartitionLog {
                 _ if planted!(ProducersLeftOutOfCut) => ProducersDelta::default(),
                 delta => delta,
             },
-            batches,
+            pieces,
             roll: None,
             merge: None,
         }

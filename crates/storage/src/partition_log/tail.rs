@@ -86,26 +86,21 @@ impl TailBatch {
     }
 }
 
-/// A partition's batches that are in no segment yet, oldest first.
+/// So many batches and a piece is full.
+const PIECE_BATCHES: usize = 256;
+
+/// Batches that follow each other, never changed again: a cut shares them with readers instead of copying them, however many
+/// there are.
 #[derive(Debug)]
-pub(crate) struct Tail {
-    batches: VecDeque<TailBatch>,
+pub(crate) struct Piece {
+    batches: Vec<TailBatch>,
     bytes: u64,
-    /// No batch has a larger timestamp; of those that were here since the tail was empty, one may have had this one.
-    max_timestamp: i64,
 }
 
-impl Default for Tail {
-    fn default() -> Self {
-        Self { batches: VecDeque::new(), bytes: 0, max_timestamp: i64::MIN }
-    }
-}
-
-impl Tail {
-    pub(crate) fn push(&mut self, batch: TailBatch) {
-        self.bytes += batch.len();
-        self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
-        self.batches.push_back(batch);
+impl Piece {
+    /// What it is made of; at least one.
+    pub(crate) fn batches(&self) -> &[TailBatch] {
+        &self.batches
     }
 
     /// Bytes of all batches.
@@ -113,23 +108,84 @@ impl Tail {
         self.bytes
     }
 
+    fn last_offset(&self) -> i64 {
+        self.batches[self.batches.len() - 1].last_offset
+    }
+}
+
+/// A partition's batches that are in no segment yet, oldest first: full or frozen pieces, then what still grows.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    pieces: VecDeque<Arc<Piece>>,
+    open: Vec<TailBatch>,
+    /// Of all batches, and of those in `open`.
+    bytes: u64,
+    open_bytes: u64,
+    /// No batch has a larger timestamp; of those that were here since the tail was empty, one may have had this one.
+    max_timestamp: i64,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { pieces: VecDeque::new(), open: Vec::new(), bytes: 0, open_bytes: 0, max_timestamp: i64::MIN }
+    }
+}
+
+impl Tail {
+    pub(crate) fn push(&mut self, batch: TailBatch) {
+        if self.open.len() >= PIECE_BATCHES {
+            self.freeze();
+            self.open.reserve_exact(PIECE_BATCHES);
+        }
+        self.bytes += batch.len();
+        self.open_bytes += batch.len();
+        self.max_timestamp = self.max_timestamp.max(batch.max_timestamp);
+        self.open.push(batch);
+    }
+
+    /// Ends what grows: what comes next is in another piece.
+    fn freeze(&mut self) {
+        if !self.open.is_empty() {
+            let (batches, bytes) = (std::mem::take(&mut self.open), std::mem::take(&mut self.open_bytes));
+            self.pieces.push_back(Arc::new(Piece { batches, bytes }));
+        }
+    }
+
+    /// All batches from `offset`, where an earlier cut ended, in pieces.
+    pub(crate) fn cut(&mut self, offset: i64) -> Vec<Arc<Piece>> {
+        self.freeze();
+        let first = self.pieces.partition_point(|piece| piece.last_offset() < offset);
+        self.pieces.range(first..).cloned().collect()
+    }
+
+    /// Bytes of all batches.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.open.is_empty()
+    }
+
     /// A timestamp that no batch exceeds, in milliseconds; `None` when there is no batch.
     pub(crate) fn timestamp_bound(&self) -> Option<i64> {
-        (!self.batches.is_empty()).then_some(self.max_timestamp)
+        (!self.is_empty()).then_some(self.max_timestamp)
     }
 
     /// The batches from the one that contains `offset` on; all when it lies before the first.
     pub(crate) fn starting_at(&self, offset: i64) -> impl Iterator<Item = &TailBatch> {
-        let first = self.batches.partition_point(|batch| batch.last_offset < offset);
-        self.batches.range(first..)
+        let first = self.pieces.partition_point(|piece| piece.last_offset() < offset);
+        let frozen = self.pieces.range(first..).map(|piece| piece.batches());
+        let from = move |batches: &[TailBatch]| batches.partition_point(|batch| batch.last_offset < offset);
+        frozen.chain(std::iter::once(&self.open[..])).flat_map(move |batches| &batches[from(batches)..])
     }
 
-    /// Takes away what ends before `stored_end`. The caller drops it where dropping costs nobody.
-    pub(crate) fn take_stored(&mut self, stored_end: i64) -> Vec<TailBatch> {
-        let count = self.batches.partition_point(|batch| batch.last_offset < stored_end);
-        let stored: Vec<TailBatch> = self.batches.drain(..count).collect();
-        self.bytes -= stored.iter().map(TailBatch::len).sum::<u64>();
-        if self.batches.is_empty() {
+    /// Takes away what ends before `stored_end`, where a cut ended. The caller drops it where dropping costs nobody.
+    pub(crate) fn take_stored(&mut self, stored_end: i64) -> Vec<Arc<Piece>> {
+        let count = self.pieces.partition_point(|piece| piece.last_offset() < stored_end);
+        let stored: Vec<Arc<Piece>> = self.pieces.drain(..count).collect();
+        self.bytes -= stored.iter().map(|piece| piece.bytes()).sum::<u64>();
+        if self.is_empty() {
             // Thousands of partitions are idle most of the time: an empty tail keeps no room.
             *self = Self::default();
         }

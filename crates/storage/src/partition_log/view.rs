@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::epochs::LeaderEpochs;
 use super::segment::Segment;
-use super::tail::{Tail, TailBatch};
+use super::tail::{Piece, Tail};
 use crate::id::{PartitionId, ShardId};
 
 /// A segment, and how much of it may be read.
@@ -97,7 +97,7 @@ impl SharedLog {
     }
 
     /// Replaces the stored part, and takes from the tail what it covers. The segment writer calls it after the write.
-    pub(crate) fn publish(&self, stored: Arc<StoredPart>) -> Vec<TailBatch> {
+    pub(crate) fn publish(&self, stored: Arc<StoredPart>) -> Vec<Arc<Piece>> {
         let mut view = self.view();
         assert!(view.stored.end <= stored.end, "the stored end never goes back");
         assert!(stored.end <= view.log_end, "nothing is stored that was not appended");

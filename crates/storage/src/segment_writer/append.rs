@@ -9,13 +9,13 @@ use crate::planted::planted;
 /// A batch as its segment gets it.
 pub(super) struct Ready<'c> {
     /// What it was made of: one batch, or several that follow each other.
-    pub(super) parts: &'c [TailBatch],
+    pub(super) parts: &'c [&'c TailBatch],
     /// What became of them; `None`: the one as it was sent.
     merged: Option<Vec<u8>>,
 }
 
 impl<'c> Ready<'c> {
-    fn as_sent(batch: &'c TailBatch) -> Self {
+    fn as_sent(batch: &'c &'c TailBatch) -> Self {
         Self { parts: std::slice::from_ref(batch), merged: None }
     }
 
@@ -76,7 +76,7 @@ pub(super) struct Planner<'c, 'o> {
     merger: &'o mut Merger,
     merge: Option<MergeOptions>,
     limits: RollLimits,
-    batches: &'c [TailBatch],
+    batches: &'c [&'c TailBatch],
     active: Option<ActiveSegment>,
     /// How many of `batches` have a place, and how many the active segment reaches.
     placed: usize,
@@ -91,7 +91,7 @@ impl<'c, 'o> Planner<'c, 'o> {
     pub(super) fn new(
         merger: &'o mut Merger,
         active: Option<ActiveSegment>,
-        batches: &'c [TailBatch],
+        batches: &'c [&'c TailBatch],
         limits: RollLimits,
         merge: Option<MergeOptions>,
     ) -> Self {
@@ -107,7 +107,7 @@ impl<'c, 'o> Planner<'c, 'o> {
     /// Gives every batch its place.
     pub(super) fn plan(mut self) -> Self {
         let batches = self.batches;
-        let parts: Vec<Part<'_>> = batches.iter().map(part_of).collect();
+        let parts: Vec<Part<'_>> = batches.iter().map(|batch| part_of(batch)).collect();
         self.reach();
         while self.placed < batches.len() {
             if self.reached == self.placed {

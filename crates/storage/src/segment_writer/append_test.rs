@@ -47,7 +47,8 @@ fn planned(
 ) -> Vec<(Option<i64>, std::ops::Range<usize>)> {
     let mut merger = Merger::default();
     let mut at = 0;
-    let runs = Planner::new(&mut merger, active, batches, limits, None).plan().runs;
+    let batches: Vec<&TailBatch> = batches.iter().collect();
+    let runs = Planner::new(&mut merger, active, &batches, limits, None).plan().runs;
     let one = |run: super::append::Run<'_>| {
         let from = at;
         at += run.batches.len();
@@ -123,7 +124,8 @@ fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
     out.begin(1000);
     let mut merger = Merger::default();
     let never = RollLimits { segment_ms: i64::MAX, segment_bytes: u64::MAX };
-    let runs = Planner::new(&mut merger, None, &batches, never, None).plan().runs;
+    let sent: Vec<&TailBatch> = batches.iter().collect();
+    let runs = Planner::new(&mut merger, None, &sent, never, None).plan().runs;
     let placed = encode(&runs[0].batches, &mut out);
     let out = out.as_slice();
     assert_eq!(out.len(), 170);
@@ -156,7 +158,8 @@ fn real_batch(base_offset: i64, timestamp: i64) -> TailBatch {
 fn merged(batches: &[TailBatch], limits: RollLimits) -> Vec<(Option<i64>, Vec<usize>)> {
     let mut merger = Merger::default();
     let merge = Some(MergeOptions::default());
-    let runs = Planner::new(&mut merger, None, batches, limits, merge).plan().runs;
+    let batches: Vec<&TailBatch> = batches.iter().collect();
+    let runs = Planner::new(&mut merger, None, &batches, limits, merge).plan().runs;
     let sizes = |run: &super::append::Run<'_>| run.batches.iter().map(|ready| ready.parts.len()).collect();
     runs.iter().map(|run| (run.new_segment, sizes(run))).collect()
 }

@@ -252,7 +252,8 @@ impl WriterCore {
         let mut stored = StoredPart::clone(&cut.log.stored());
         let mut record = record_of(cut);
         let dropped = drop_below(&mut stored, cut.log_start);
-        let mut rest = cut.readable();
+        let readable = cut.readable();
+        let mut rest = &readable[..];
         while !rest.is_empty() {
             let (chunk, behind) = rest.split_at(chunk_len(rest));
             self.store_chunk(cut, chunk, &mut stored, &mut record)?;
@@ -263,10 +264,10 @@ impl WriterCore {
         let freed = cut.log.publish(Arc::new(stored));
         drop(freed);
         self.stats.cuts += 1;
-        self.stats.batches += cut.batches.len() as u64;
+        self.stats.batches += cut.batch_count();
         self.stats.bytes += cut.bytes();
         self.space.wrote();
-        self.dirty.stored(record, cut.bytes(), cut.batches.len() as u64, now);
+        self.dirty.stored(record, cut.bytes(), cut.batch_count(), now);
         for view in dropped {
             self.dirty.dropped(view.segment);
         }
@@ -277,7 +278,7 @@ impl WriterCore {
     fn store_chunk(
         &mut self,
         cut: &Cut,
-        chunk: &[TailBatch],
+        chunk: &[&TailBatch],
         stored: &mut StoredPart,
         record: &mut PartitionRecord,
     ) -> Result<(), StoreError> {
@@ -450,9 +451,9 @@ impl WriterCore {
 }
 
 /// How many of `batches` are merged and written at once.
-fn chunk_len(batches: &[TailBatch]) -> usize {
+fn chunk_len(batches: &[&TailBatch]) -> usize {
     let mut bytes = 0;
-    let is_more = |batch: &&TailBatch| {
+    let is_more = |batch: &&&TailBatch| {
         let is_more = bytes < WRITE_BYTES;
         bytes += batch.bytes.len();
         is_more
