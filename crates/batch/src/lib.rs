@@ -8,6 +8,8 @@
 
 pub mod commit_group;
 pub mod merge;
+pub mod wait;
 
 pub use commit_group::{BULK_ITEM_BYTES, CommitGroup, Entry, Full, Lane, Limits};
 pub use merge::{MergeOptions, Merger};
+pub use wait::{CommitWait, LatencyBudget, WaitSettings};

@@ -3,7 +3,8 @@
 //! A connection adds record batches as it reads them and goes on reading. The *hand-over* task is woken by the first
 //! one and runs after every connection that had something to read in this turn of the event loop; it proposes one entry
 //! per shard if no group is in flight. Otherwise the group goes on growing, and the completion of the one in flight
-//! wakes the task. No timer: the disk sets the pace, and a single record waits for nothing.
+//! wakes the task: the disk sets the pace, and a single record waits for nothing. Only where that pays (`crate::pace`) is a
+//! group held back for a moment.
 //!
 //! Large batches have a lane of their own (`batch::Lane`): small ones do not queue behind them, and up to
 //! [`BULK_IN_FLIGHT_MAX`] full entries of them are in flight at once, so that the disk is not idle while the next are read.
@@ -15,15 +16,18 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use batch::{CommitGroup, Entry, Full, Lane, Limits};
+use batch::{CommitGroup, Entry, Full, Lane, Limits, WaitSettings};
 use bytes::Bytes;
-use env::WallTime;
+use env::{Instant, WallTime};
 use storage::id::{PartitionId, ShardId};
 use storage::partition_log::PinnedBytes;
 use tokio::sync::Notify;
 use wire::record::{self, TimestampType};
 
+use crate::pace::Pace;
+pub use crate::pace::TopicWait;
 use crate::shard::Shard;
 use crate::shard::entry::{self, EntryKind, ITEM_HEADER_BYTES};
 use crate::shard::outcome::{BatchOutcome, Outcome, ProposeError};
@@ -47,6 +51,8 @@ pub struct CommitLimits {
     pub queued_bytes_max: usize,
     /// Bytes of entries that tails may pin; at the bound nothing is added until the segment writer has caught up.
     pub pinned_bytes_max: u64,
+    /// How long small batches wait for company.
+    pub wait: WaitSettings,
 }
 
 /// A record batch on its way into a group.
@@ -60,6 +66,8 @@ pub struct NewItem<'a> {
     pub bytes: &'a [u8],
     /// What changes of it.
     pub rewrite: Rewrite,
+    /// How long it may wait for company.
+    pub wait: TopicWait,
 }
 
 /// What of a record batch is rewritten before it is proposed; its checksum with it.
@@ -95,6 +103,9 @@ pub const ENTRY_BYTES_MAX: usize = 1 << 20;
 /// Entries of a shard's large batches that are in flight at most; behind them the queue's bound stops reading.
 pub const BULK_IN_FLIGHT_MAX: usize = 2;
 
+/// A group that is held back for less is looked at in every turn of the event loop: timers are coarser than a commit.
+const TURNS_MAX: Duration = Duration::from_micros(250);
+
 /// Entries of a shard that are proposed and not resolved.
 #[derive(Default)]
 struct InFlight {
@@ -118,6 +129,7 @@ pub struct Committer<W> {
     /// By shard.
     in_flight: Vec<InFlight>,
     stats: Cell<CommitStats>,
+    pace: Pace,
     hand_over: Notify,
     limits: CommitLimits,
     pinned: Arc<PinnedBytes>,
@@ -143,6 +155,7 @@ impl<W: 'static> Committer<W> {
             shards,
             group: RefCell::new(group),
             stats: Cell::default(),
+            pace: Pace::new(limits.wait),
             hand_over: Notify::new(),
             limits,
             pinned,
@@ -175,8 +188,10 @@ impl<W: 'static> Committer<W> {
         let mut group = self.group.borrow_mut();
         let was_due = self.is_due(&group, place);
         let bytes = ITEM_HEADER_BYTES + batch.bytes.len();
-        group.add(place, batch.partition, bytes, |out| batch.write(out), waiter);
-        if !was_due && self.is_due(&group, place) {
+        let lane = group.add(place, batch.partition, bytes, |out| batch.write(out), waiter);
+        let topic = batch.partition.topic_id;
+        let is_held_no_more = lane == Lane::Small && self.pace.added(topic, batch.wait);
+        if is_held_no_more || !was_due && self.is_due(&group, place) {
             self.hand_over.notify_one();
         }
     }
@@ -206,7 +221,7 @@ impl<W: 'static> Committer<W> {
     #[must_use]
     pub fn stats(&self) -> CommitStats {
         let queued_bytes = self.group.borrow().queued_bytes() as u64;
-        CommitStats { queued_bytes, ..self.stats.get() }
+        CommitStats { queued_bytes, effective_wait: self.pace.effective_wait(), ..self.stats.get() }
     }
 
     /// Bytes of entries that tails pin, and how many they may.
@@ -229,18 +244,37 @@ impl<W: 'static> Committer<W> {
 
     /// Hands groups over, for ever; a local task of the I/O thread that owns the shards.
     pub(crate) async fn run(self: Rc<Self>) {
+        let mut held_until = None;
         loop {
-            self.hand_over.notified().await;
+            tokio::select! {
+                () = self.hand_over.notified() => {}
+                () = env::clock::sleep_until_some(held_until) => {}
+            }
             // One turn more: the sockets are asked once again, and whoever has sent by now is of this group.
             env::yield_now().await;
-            while self.propose_due().await {}
+            held_until = self.propose_all_due().await;
         }
     }
 
-    /// Proposes what is due; false when nothing was.
-    async fn propose_due(self: &Rc<Self>) -> bool {
+    /// Proposes until nothing is due; gives the time at which more is, if that is known.
+    async fn propose_all_due(self: &Rc<Self>) -> Option<Instant> {
+        loop {
+            let hold = if self.no_small_in_flight() { self.pace.hold() } else { None };
+            if self.propose_due(hold.is_some()).await {
+                continue;
+            }
+            let hold = hold?;
+            if hold.left > TURNS_MAX {
+                return Some(hold.until);
+            }
+            env::yield_now().await;
+        }
+    }
+
+    /// Proposes what is due, of small entries only those that bulk waits for when they are held back; false when nothing was.
+    async fn propose_due(self: &Rc<Self>, are_small_held: bool) -> bool {
         let time = WallTime::now();
-        let due = self.take_due();
+        let due = self.take_due(are_small_held);
         let proposed_any = !due.is_empty();
         let (mut batches, mut records) = (0, 0);
         for (place, lane, mut entry) in due {
@@ -260,10 +294,10 @@ impl<W: 'static> Committer<W> {
         proposed_any
     }
 
-    fn take_due(&self) -> Vec<(usize, Lane, Entry<W>)> {
+    fn take_due(&self, are_small_held: bool) -> Vec<(usize, Lane, Entry<W>)> {
         let mut group = self.group.borrow_mut();
         let mut due = Vec::with_capacity(self.shards.len());
-        let are_small_due = self.no_small_in_flight();
+        let are_small_due = !are_small_held && self.no_small_in_flight();
         for (place, in_flight) in self.in_flight.iter().enumerate() {
             let is_bulk_due = self.is_bulk_due(&group, place);
             let mut take = |lane: Lane, entry: Option<Entry<W>>| {
@@ -282,6 +316,12 @@ impl<W: 'static> Committer<W> {
                 take(Lane::Bulk, group.take_bulk(place));
             }
         }
+        drop(group);
+        let is_small = |(_, lane, _): &&(usize, Lane, Entry<W>)| *lane == Lane::Small;
+        let small = due.iter().filter(is_small).map(|(_, _, entry)| entry.waiters.len()).sum();
+        if small > 0 {
+            self.pace.began(small);
+        }
         due
     }
 
@@ -293,6 +333,9 @@ impl<W: 'static> Committer<W> {
         waiters: Vec<W>,
         result: Result<Outcome, ProposeError>,
     ) {
+        if lane == Lane::Small {
+            self.pace.ended(waiters.len());
+        }
         match result {
             Ok(Outcome::Batches(outcomes)) => {
                 assert_eq!(outcomes.len(), waiters.len(), "one outcome per batch of an entry");

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`metadata`] | topics and producer ids: a pure state machine |
 //! | [`shard`] | a Raft group: log in the shared WAL, machine in memory; openraft lives only here |
-//! | [`commit`] | group commit: one group in flight, the next one forming |
+//! | [`commit`], `pace` | group commit: one group in flight, the next one forming, and how long it waits for company |
 //! | [`partitions`] | the partitions that this node leads, for readers |
 //! | [`log_config`] | what topics' configs say of their logs |
 //! | `retention` | which records a log forgets by age and size |
@@ -19,6 +19,7 @@ pub mod commit;
 pub mod log_config;
 pub mod metadata;
 pub mod node;
+mod pace;
 pub mod partitions;
 mod producer_expiry;
 mod replay;

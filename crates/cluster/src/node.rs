@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use batch::WaitSettings;
 use env::WallTime;
 use env::disk::{Disk, WriteMode};
 use storage::id::{PartitionId, ShardId, TopicId};
@@ -66,6 +67,8 @@ pub struct NodeOptions {
     pub tail_bytes_max: u64,
     /// Bytes of record batches that may wait for their commit.
     pub queued_bytes_max: usize,
+    /// How long small record batches wait for company.
+    pub wait: WaitSettings,
     /// Bytes of WAL files kept.
     pub wal_bytes_max: u64,
     /// Bytes of one of them.
@@ -247,6 +250,7 @@ impl<W: 'static> Node<W> {
         let limits = CommitLimits {
             queued_bytes_max: options.queued_bytes_max,
             pinned_bytes_max: options.tail_bytes_max,
+            wait: options.wait,
         };
         let committer = Committer::new(vec![data.clone()], limits, pinned, room, listener);
         env::spawn_local(committer.clone().run());

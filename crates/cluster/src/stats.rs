@@ -1,5 +1,7 @@
 //! What a node tells of itself: plain numbers, collected in no time on the node's thread.
 
+use std::time::Duration;
+
 use storage::id::ShardId;
 use storage::segment_writer::StoreStats;
 use storage::wal::WalStats;
@@ -21,6 +23,8 @@ pub struct CommitStats {
     pub records_per_group: [u64; RECORDS_PER_GROUP_BOUNDS.len() + 1],
     /// Bytes forming and in flight.
     pub queued_bytes: u64,
+    /// How long the first record batch of a group waits before its commit begins, a moving average.
+    pub effective_wait: Duration,
 }
 
 impl CommitStats {

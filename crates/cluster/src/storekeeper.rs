@@ -291,7 +291,7 @@ impl Storekeeper {
                 () = self.more_flushed.notified() => self.maintain_each(),
                 () = self.mailbox.arrived.notified() => self.take_news(),
                 () = self.rearmed.notified() => {}
-                () = wait_until(self.wake_at.get()) => {
+                () = env::clock::sleep_until_some(self.wake_at.get()) => {
                     self.wake_at.set(None);
                     self.maintain_each();
                 }
@@ -371,12 +371,5 @@ impl Kept {
             self.applied.set(applied);
             self.logs.borrow_mut().set_state(state);
         }
-    }
-}
-
-async fn wait_until(at: Option<Instant>) {
-    match at {
-        Some(at) => env::clock::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

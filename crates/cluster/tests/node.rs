@@ -8,7 +8,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::commit::{CommitListener, Committed, NewItem, Rewrite};
+use batch::WaitSettings;
+use cluster::commit::{CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::{Appended, Refused};
@@ -63,6 +64,7 @@ async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -
         tail_age_max: Duration::from_secs(1),
         tail_bytes_max: 64 << 20,
         queued_bytes_max: 16 << 20,
+        wait: WaitSettings::default(),
         wal_bytes_max,
         wal_file_bytes: 1 << 20,
         free_bytes_min: Some(0),
@@ -94,7 +96,13 @@ async fn produce(node: &Node<Waiter>, partition: PartitionId, batch: &[u8]) -> R
     let rewrite = Rewrite::CreateTime(1000);
     node.committer().add(
         shard,
-        NewItem { partition, offset_delta_of_max_timestamp: 0, bytes: batch, rewrite },
+        NewItem {
+            partition,
+            offset_delta_of_max_timestamp: 0,
+            bytes: batch,
+            rewrite,
+            wait: TopicWait::default(),
+        },
         tell,
     );
     told.await.unwrap().expect("the shard runs")
@@ -251,7 +259,13 @@ fn a_topic_made_again_begins_empty_and_the_deleted_one_refuses_records() {
         node.delete_topic(old.topic_id).await.unwrap();
         let (tell, told) = oneshot::channel();
         let (late, rewrite) = (batch(b"late", None), Rewrite::CreateTime(1000));
-        let item = NewItem { partition: old, offset_delta_of_max_timestamp: 0, bytes: &late, rewrite };
+        let item = NewItem {
+            partition: old,
+            offset_delta_of_max_timestamp: 0,
+            bytes: &late,
+            rewrite,
+            wait: TopicWait::default(),
+        };
         node.committer().add(shard, item, tell);
         assert_eq!(told.await.unwrap(), Ok(Err(Refused::UnknownPartition)));
         node.create_topic(topic("t", 1)).await.unwrap();

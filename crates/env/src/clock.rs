@@ -59,6 +59,14 @@ pub async fn sleep_until(deadline: Instant) {
     tokio::time::sleep_until(deadline.0).await;
 }
 
+/// Waits until `deadline`; without one, for ever.
+pub async fn sleep_until_some(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What `future` gives, or `None` when `span` is over first; the future is dropped then.
 pub async fn timeout<F: Future>(span: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(span, future).await.ok()

@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::config::Profile;
+
 /// A Kafka-compatible streaming broker, and its tools.
 ///
 /// Without a command it serves, like `takhin serve`.
@@ -49,6 +51,9 @@ pub(crate) struct Settings {
     /// YAML file with settings; TAKHIN_* variables win over it
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Settings for a purpose; the file and all else win over them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<Profile>,
     /// One setting, such as kafka.num.partitions=6; wins over the file and the environment
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,

@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use batch::merge::{CodecChoice, MergeOptions};
+use batch::wait::WaitSettings;
 use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
 use cluster::{
     log_config::{LogConfig, MergeConfig},
@@ -122,11 +123,19 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
         retention_period: config.storage.log_cleanup_interval,
         tail_age_max: config.kafka.batch_tail_max,
         tail_bytes_max: config.storage.tail_max_bytes.unwrap_or_else(tail_bytes_max),
+        wait: wait_settings(config),
         queued_bytes_max: usize::try_from(config.kafka.queued_max_bytes).unwrap_or(usize::MAX),
         wal_bytes_max: config.storage.wal_max_bytes,
         wal_file_bytes: WAL_FILE_BYTES,
         free_bytes_min: config.storage.free_space_min,
     }
+}
+
+/// How long small batches wait for company.
+fn wait_settings(config: &Config) -> WaitSettings {
+    let kafka = &config.kafka;
+    let items_max = usize::try_from(kafka.batch_max_size).unwrap_or(usize::MAX);
+    WaitSettings { linger: kafka.batch_linger, is_adaptive: kafka.batch_adaptive_enabled, items_max }
 }
 
 /// What a topic without configs of its own has for its logs.
@@ -157,8 +166,10 @@ fn merge_defaults(config: &Config) -> MergeConfig {
     let is_larger = bytes_max > 1 << 20;
     let encoded_bytes_max =
         if is_larger { bytes_max } else { bytes_max.min(MergeOptions::ENCODED_BYTES_MAX) };
+    // What is aimed at is what is at hand, so that of the adaptive bounds only the upper one can hold.
+    let adaptive_max = if kafka.batch_adaptive_enabled { kafka.batch_adaptive_max_size } else { i32::MAX };
     let options = MergeOptions {
-        records_max: kafka.batch_max_size,
+        records_max: kafka.batch_max_size.min(adaptive_max),
         bytes_max,
         encoded_bytes_max,
         codec: CodecChoice::Producers { of_uncompressed },

@@ -10,7 +10,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster::commit::{CommitListener, Committed, NewItem, Rewrite};
+use batch::WaitSettings;
+use cluster::commit::{CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::ProposeError;
@@ -62,6 +63,7 @@ impl Bench {
             tail_age_max: Duration::from_secs(1),
             tail_bytes_max: 64 << 20,
             queued_bytes_max: 16 << 20,
+            wait: WaitSettings::default(),
             wal_bytes_max: 4 << 20,
             wal_file_bytes: 1 << 20,
             free_bytes_min: Some(FREE_BYTES_MIN),
@@ -99,7 +101,13 @@ impl Life {
         let (partition, number) = (self.partition(), self.next);
         let shard = self.node.partitions().find(&partition).unwrap().reader.shard();
         let rewrite = Rewrite::CreateTime(1000);
-        let item = NewItem { partition, offset_delta_of_max_timestamp: 0, bytes: &batch, rewrite };
+        let item = NewItem {
+            partition,
+            offset_delta_of_max_timestamp: 0,
+            bytes: &batch,
+            rewrite,
+            wait: TopicWait::default(),
+        };
         self.node.committer().add(shard, item, number);
         self.next += 1;
         number

@@ -71,6 +71,9 @@ fn show(in_force: &InForce, output: &Output) -> Result<()> {
 /// The first fault, in one line; how many more there are is said too.
 pub(crate) fn in_force(settings: &Settings) -> Result<InForce> {
     let mut sources = Sources::default();
+    if let Some(profile) = settings.profile {
+        sources.profile(profile)?;
+    }
     if let Some(path) = &settings.config {
         sources.file(path, &read(path)?)?;
     }

@@ -13,6 +13,8 @@ use super::{
 pub(crate) enum Origin {
     /// The table: nobody said anything.
     Default,
+    /// The profile of this name.
+    Profile(&'static str),
     /// A line of the file.
     File { path: PathBuf, line: u64 },
     /// An environment variable.
@@ -25,6 +27,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Profile(name) => write!(f, "profile {name}"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Environment { variable } => {
                 write!(f, "environment {}", Raw::Text(variable.clone()).shown())

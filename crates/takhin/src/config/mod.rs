@@ -1,4 +1,4 @@
-//! The configuration: defaults, then the YAML file, then `TAKHIN_*`, then arguments of the command.
+//! The configuration: defaults, then a profile, then the YAML file, then `TAKHIN_*`, then arguments of the command.
 //!
 //! What can be set is said once, in [`table`]. A value is either in force, with its place of origin
 //! known, or the start is refused: nothing is guessed, rounded or ignored. Every fault is one line that
@@ -11,6 +11,7 @@ mod error;
 mod field;
 pub(crate) mod listener;
 mod nearest;
+mod profile;
 mod rule;
 pub(crate) mod table;
 mod yaml;
@@ -21,6 +22,7 @@ pub(crate) use self::{
     environment::variable,
     error::{ConfigError, Origin},
     listener::Listener,
+    profile::Profile,
     table::{Config, KEYS, Key},
 };
 use self::{field::Field, rule::Raw};
@@ -33,6 +35,8 @@ mod environment_test;
 mod error_test;
 #[cfg(test)]
 mod listener_test;
+#[cfg(test)]
+mod profile_test;
 #[cfg(test)]
 mod table_test;
 #[cfg(test)]
@@ -56,6 +60,17 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// Adds a profile: a configuration file that the binary has in it.
+    ///
+    /// # Errors
+    /// None, as a test says.
+    pub(crate) fn profile(&mut self, profile: Profile) -> Result<(), ConfigError> {
+        let mut layer = yaml::parse(Path::new("profile"), profile.text())?;
+        layer.iter_mut().for_each(|assignment| assignment.origin = Origin::Profile(profile.name()));
+        self.layers.push(layer);
+        Ok(())
+    }
+
     /// Adds the text of a configuration file.
     ///
     /// # Errors
@@ -213,6 +228,11 @@ fn check_between(config: &Config) -> Result<(), ConfigError> {
         let allowed = format!("at least kafka.socket.request.max.bytes, {frame_max}");
         let value = kafka.queued_max_bytes.to_string();
         return Err(ConfigError::rule_between("kafka.queued.max.bytes", value, allowed));
+    }
+    if kafka.batch_adaptive_min_size > kafka.batch_adaptive_max_size {
+        let allowed = format!("at most kafka.batch.adaptive.max.size, {}", kafka.batch_adaptive_max_size);
+        let value = kafka.batch_adaptive_min_size.to_string();
+        return Err(ConfigError::rule_between("kafka.batch.adaptive.min.size", value, allowed));
     }
     let batch_max = u64::from(kafka.max_message_bytes);
     if let Some(tail_max) = storage.tail_max_bytes.filter(|tail_max| *tail_max < batch_max) {

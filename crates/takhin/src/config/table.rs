@@ -133,6 +133,16 @@ table! {
         batch_max_size: i32 = "kafka.batch.max.size", integer(1, INT_MAX, "records"), "1000";
         /// Bytes of keys, values and headers of a merged batch at most; a batch that is larger by itself is stored as it was sent.
         batch_max_bytes: u32 = "kafka.batch.max.bytes", integer(1, INT_MAX, "bytes"), "1048576";
+        /// Longest that a small batch waits for company before it is committed; 0: nothing waits on purpose. A topic's own
+        /// batch.linger.ms wins.
+        batch_linger: Duration = "kafka.batch.linger.ms", integer(0, INT_MAX, "milliseconds"), "10";
+        /// The broker chooses how long a batch waits and how large a merged batch becomes, within the bounds. Without it a group
+        /// waits until its first batch has waited kafka.batch.linger.ms or kafka.batch.max.size batches are there.
+        batch_adaptive_enabled: bool = "kafka.batch.adaptive.enabled", Rule::Flag, "true";
+        /// Records of a merged batch: the least that is aimed at.
+        batch_adaptive_min_size: i32 = "kafka.batch.adaptive.min.size", integer(1, INT_MAX, "records"), "16";
+        /// Records of a merged batch: the most that is aimed at; of this and kafka.batch.max.size the smaller one holds.
+        batch_adaptive_max_size: i32 = "kafka.batch.adaptive.max.size", integer(1, INT_MAX, "records"), "10000";
         /// Codec of merged batches whose records were sent without one; a topic's own compression.type wins.
         batch_compression_type: BatchCodec = "kafka.batch.compression.type", Rule::Choice(BatchCodec::WORDS), "none";
         /// Longest that a record stays in memory only before it is stored in its segment; it was on disk when it was acknowledged.

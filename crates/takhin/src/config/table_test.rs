@@ -110,4 +110,12 @@ fn bounds_between_keys_are_held() {
     assert!(
         sources.resolve().unwrap_err()[0].to_string().contains("at least kafka.max.message.bytes, 16777217")
     );
+    let mut sources = Sources::default();
+    sources.command_line([
+        ("kafka.batch.adaptive.min.size".to_owned(), "101".to_owned()),
+        ("kafka.batch.adaptive.max.size".to_owned(), "100".to_owned()),
+    ]);
+    assert!(sources.resolve().unwrap_err()[0].to_string().starts_with(
+        "kafka.batch.adaptive.min.size: \"101\": allowed is at most kafka.batch.adaptive.max.size, 100 ("
+    ));
 }

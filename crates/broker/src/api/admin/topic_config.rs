@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use cluster::commit::TopicWait;
 use cluster::log_config::LogConfig;
 use wire::record::TimestampType;
 
@@ -62,6 +64,8 @@ pub struct TopicConfig {
     pub timestamp_before_max_ms: i64,
     /// How far a CreateTime may lie ahead, in milliseconds (`message.timestamp.after.max.ms`).
     pub timestamp_after_max_ms: i64,
+    /// How long its small record batches wait for company (`batch.linger.ms`, `batch.target.p99.ms`).
+    pub wait: TopicWait,
     /// When segments roll, and what is deleted when.
     pub log: LogConfig,
 }
@@ -74,6 +78,7 @@ impl Default for TopicConfig {
             timestamp_type: TimestampType::CreateTime,
             timestamp_before_max_ms: i64::MAX,
             timestamp_after_max_ms: 3_600_000,
+            wait: TopicWait::default(),
             log: LogConfig::default(),
         }
     }
@@ -101,6 +106,11 @@ impl TopicConfig {
                 let is_append_time = value == "LogAppendTime";
                 self.timestamp_type =
                     if is_append_time { TimestampType::LogAppendTime } else { TimestampType::CreateTime };
+            }
+            "batch.linger.ms" => self.wait.linger = value.parse().ok().map(Duration::from_millis),
+            "batch.target.p99.ms" => {
+                let target = value.parse().ok().filter(|ms| *ms > 0);
+                self.wait.target_p99 = target.map(Duration::from_millis);
             }
             _ => {}
         }

@@ -43,7 +43,9 @@ const LONG_MAX: &str = "9223372036854775807";
 
 /// All of them, names ascending.
 pub(super) const TABLE: &[Known] = &[
+    known("batch.linger.ms", Kind::Int(-1, i32::MAX), "-1"),
     known("batch.merge.enable", Kind::Bool, "true"),
+    known("batch.target.p99.ms", Kind::Int(0, i32::MAX), "0"),
     known("cleanup.policy", Kind::SomeOf(&["compact", "delete"]), "delete"),
     known("compression.gzip.level", Kind::GzipLevel, "-1"),
     known("compression.lz4.level", Kind::Int(1, 17), "9"),

@@ -139,7 +139,7 @@ fn a_description_says_where_each_value_comes_from() {
         ("7", ConfigSource::Broker)
     );
     assert_eq!((&*find("segment.ms").value, find("segment.ms").source), ("604800000", ConfigSource::Default));
-    assert_eq!(described.len(), 34);
+    assert_eq!(described.len(), 36);
     let internal = configs(&[("internal.segment.bytes", "10")]);
-    assert_eq!(describe(&broker, &internal).count(), 35);
+    assert_eq!(describe(&broker, &internal).count(), 37);
 }

@@ -279,6 +279,7 @@ fn check_partition<'a>(
         offset_delta_of_max_timestamp: info.offset_of_max_timestamp,
         bytes: batch,
         rewrite,
+        wait: topic.config.wait,
     };
     Ok((partition, item))
 }
