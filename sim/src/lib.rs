@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`wal`] | the write-ahead log alone, frame by frame, and damage to it |
 //! | [`storage`] | all of storage: WAL, tails, cuts, segments, checkpoint, retention, deletion |
+//! | [`batching`] | how long commits wait for company: the adaptive wait among the fixed ones, over twelve loads |
 //! | [`cluster`] | three voters: elections, lost messages, crashes, snapshots, through the engine that the broker uses |
 //!
 //! Short form: `cargo test -p sim` (some hundred seeds of each, and every planted mistake found). Long form:
@@ -12,6 +13,7 @@
 //!
 //! A run is a function of its seed: no clock, no thread, no machine decides anything.
 
+pub mod batching;
 pub mod cluster;
 pub mod dice;
 pub mod disk;

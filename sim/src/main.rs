@@ -21,6 +21,8 @@ enum Simulation {
     Wal(Seeds),
     /// All of storage: WAL, tails, cuts, segments, checkpoint, retention, deletion.
     Storage(Seeds),
+    /// The adaptive wait of a commit against every fixed one, over twelve loads.
+    Batching,
     /// Three voters that replicate a shard.
     Cluster(Seeds),
 }
@@ -45,6 +47,13 @@ fn main() -> ExitCode {
     match Arguments::parse().simulation {
         Simulation::Wal(seeds) => run_all(&seeds, &storage::wal::Planted::ALL, sim::wal::run),
         Simulation::Storage(seeds) => run_all(&seeds, &storage::Planted::ALL, sim::storage::run),
+        Simulation::Batching => {
+            print!(
+                "{}",
+                sim::batching::table(&sim::batching::LOADS.map(|load| sim::batching::run(load, None)))
+            );
+            ExitCode::SUCCESS
+        }
         Simulation::Cluster(seeds) => run_all(&seeds, &sim::cluster::Mistake::all(), sim::cluster::run),
     }
 }

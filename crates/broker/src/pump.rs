@@ -32,7 +32,7 @@ pub(crate) struct Pump {
 }
 
 impl CommitListener<Waiter> for Pump {
-    fn committed(&self, waiter: Waiter, outcome: Committed) {
+    fn committed(&self, waiter: Waiter, outcome: Committed, commit: u64) {
         let answer = match outcome {
             Ok(Ok(appended)) => PartAnswer {
                 error: ErrorCode::NONE,
@@ -48,6 +48,7 @@ impl CommitListener<Waiter> for Pump {
         self.counters.failed(ApiKey::Produce, answer.error);
         match waiter {
             Waiter::Part { connection, slot, part } => {
+                connection.answered_in.set(commit);
                 if connection.fill(slot, part, answer) {
                     self.ready.borrow_mut().push(connection);
                 }

@@ -38,8 +38,8 @@ pub type Committed = Result<BatchOutcome, ProposeError>;
 
 /// Told of outcomes, on the I/O thread, as they come: it only notes them, and answers in a task of its own.
 pub trait CommitListener<W> {
-    /// `waiter`'s batch is resolved.
-    fn committed(&self, waiter: W, outcome: Committed);
+    /// `waiter`'s batch is resolved, in the commit of this number; its connection's next [`NewItem::answered_in`].
+    fn committed(&self, waiter: W, outcome: Committed, commit: u64);
     /// All outcomes of an entry have been told.
     fn entry_done(&self);
 }
@@ -68,6 +68,8 @@ pub struct NewItem<'a> {
     pub rewrite: Rewrite,
     /// How long it may wait for company.
     pub wait: TopicWait,
+    /// The commit that answered its connection last; 0: none has.
+    pub answered_in: u64,
 }
 
 /// What of a record batch is rewritten before it is proposed; its checksum with it.
@@ -190,7 +192,7 @@ impl<W: 'static> Committer<W> {
         let bytes = ITEM_HEADER_BYTES + batch.bytes.len();
         let lane = group.add(place, batch.partition, bytes, |out| batch.write(out), waiter);
         let topic = batch.partition.topic_id;
-        let is_held_no_more = lane == Lane::Small && self.pace.added(topic, batch.wait);
+        let is_held_no_more = lane == Lane::Small && self.pace.added(topic, batch.wait, batch.answered_in);
         if is_held_no_more || !was_due && self.is_due(&group, place) {
             self.hand_over.notify_one();
         }
@@ -336,16 +338,18 @@ impl<W: 'static> Committer<W> {
         if lane == Lane::Small {
             self.pace.ended(waiters.len());
         }
+        let commit = self.pace.commit();
         match result {
             Ok(Outcome::Batches(outcomes)) => {
                 assert_eq!(outcomes.len(), waiters.len(), "one outcome per batch of an entry");
                 for (waiter, outcome) in waiters.into_iter().zip(outcomes) {
-                    self.listener.committed(waiter, Ok(outcome));
+                    self.listener.committed(waiter, Ok(outcome), commit);
                 }
             }
             Ok(other) => unreachable!("an entry of batches came back as {other:?}"),
             Err(error) => {
-                waiters.into_iter().for_each(|waiter| self.listener.committed(waiter, Err(error.clone())));
+                let tell = |waiter| self.listener.committed(waiter, Err(error.clone()), commit);
+                waiters.into_iter().for_each(tell);
             }
         }
         self.listener.entry_done();

@@ -46,7 +46,8 @@ pub(crate) struct Pace {
     group: RefCell<Group>,
     /// Members with a budget of the groups in flight.
     in_flight: RefCell<Vec<Budgeted>>,
-    in_flight_items: Cell<usize>,
+    /// The commit that ended last, counted from 1.
+    commit: Cell<u64>,
     budgets: RefCell<HashMap<TopicId, TopicBudget, FxBuildHasher>>,
 }
 
@@ -57,7 +58,7 @@ impl Pace {
             wait: RefCell::new(CommitWait::new(settings)),
             group: RefCell::default(),
             in_flight: RefCell::default(),
-            in_flight_items: Cell::default(),
+            commit: Cell::default(),
             budgets: RefCell::default(),
         }
     }
@@ -66,11 +67,19 @@ impl Pace {
         Instant::now().since(self.origin)
     }
 
-    /// A small item of `topic` came; true when the group was held back and need not be any more.
-    pub(crate) fn added(&self, topic: TopicId, of: TopicWait) -> bool {
+    /// The commit that ended last, counted from 1; 0 before.
+    pub(crate) fn commit(&self) -> u64 {
+        self.commit.get()
+    }
+
+    /// A small item of `topic` came, from a connection that commit `answered_in` answered last; true when the group was held
+    /// back and need not be any more.
+    pub(crate) fn added(&self, topic: TopicId, of: TopicWait, answered_in: u64) -> bool {
         let now = self.now();
         let mut wait = self.wait.borrow_mut();
-        wait.arrived(now);
+        if answered_in > 0 && answered_in == self.commit.get() {
+            wait.returned(now);
+        }
         let linger = of.linger.unwrap_or(wait.settings().linger);
         let mut group = self.group.borrow_mut();
         let patience = match of.target_p99 {
@@ -131,7 +140,6 @@ impl Pace {
         let mut group = self.group.borrow_mut();
         self.wait.borrow_mut().began(now, group.first_at);
         self.in_flight.borrow_mut().append(&mut group.budgeted);
-        self.in_flight_items.set(self.in_flight_items.get() + items);
         // What is left did not fit into the entry: it has waited long enough.
         let left = group.items.saturating_sub(items);
         *group = Group { items: left, plain: left, first_at: now, due_by: now, ..Group::default() };
@@ -140,9 +148,8 @@ impl Pace {
     /// A commit of `items` has ended, for good or not.
     pub(crate) fn ended(&self, items: usize) {
         let now = self.now();
-        let outstanding = self.in_flight_items.get() + self.group.borrow().items;
-        self.wait.borrow_mut().ended(now, outstanding);
-        self.in_flight_items.set(self.in_flight_items.get().saturating_sub(items));
+        self.wait.borrow_mut().ended(now, items);
+        self.commit.set(self.commit.get() + 1);
         let mut budgets = self.budgets.borrow_mut();
         for (topic, came_at) in self.in_flight.borrow_mut().drain(..) {
             if let Some(known) = budgets.get_mut(&topic) {

@@ -18,32 +18,32 @@ fn topic(number: u8) -> TopicId {
 fn a_fixed_group_is_held_until_it_is_full() {
     let pace = Pace::new(FIXED);
     assert!(pace.hold().is_none());
-    assert!(!pace.added(topic(1), PLAIN));
+    assert!(!pace.added(topic(1), PLAIN, 0));
     assert!(pace.hold().is_some());
-    assert!(!pace.added(topic(2), PLAIN));
+    assert!(!pace.added(topic(2), PLAIN, 0));
     assert!(pace.hold().is_some());
-    assert!(pace.added(topic(3), PLAIN));
+    assert!(pace.added(topic(3), PLAIN, 0));
     assert!(pace.hold().is_none());
     pace.began(3);
     pace.ended(3);
-    assert!(!pace.added(topic(1), PLAIN));
+    assert!(!pace.added(topic(1), PLAIN, 0));
     assert!(pace.hold().is_some());
 }
 
 #[test]
 fn the_least_patient_member_decides() {
     let pace = Pace::new(FIXED);
-    pace.added(topic(1), PLAIN);
+    pace.added(topic(1), PLAIN, 0);
     assert!(pace.hold().is_some());
     let at_once = TopicWait { linger: Some(Duration::ZERO), ..PLAIN };
-    assert!(pace.added(topic(2), at_once));
+    assert!(pace.added(topic(2), at_once, 0));
     assert!(pace.hold().is_none());
 }
 
 #[test]
 fn what_did_not_fit_waits_no_longer() {
     let pace = Pace::new(FIXED);
-    (0..2).for_each(|_| _ = pace.added(topic(1), PLAIN));
+    (0..2).for_each(|_| _ = pace.added(topic(1), PLAIN, 0));
     assert!(pace.hold().is_some());
     pace.began(1);
     assert!(pace.hold().is_none());
@@ -53,7 +53,7 @@ fn what_did_not_fit_waits_no_longer() {
 fn a_topic_has_a_wait_of_its_own_once_it_has_shown_that_it_can_keep_its_budget() {
     let pace = Pace::new(WaitSettings { linger: HOUR, ..WaitSettings::default() });
     // A budget begins without any wait; nothing was measured yet.
-    pace.added(topic(1), BUDGETED);
+    pace.added(topic(1), BUDGETED, 0);
     assert!(pace.hold().is_none());
     pace.began(1);
     pace.ended(1);
@@ -65,8 +65,8 @@ fn a_topic_has_a_wait_of_its_own_once_it_has_shown_that_it_can_keep_its_budget()
 #[test]
 fn a_budget_that_was_changed_begins_anew() {
     let pace = Pace::new(WaitSettings::default());
-    pace.added(topic(1), BUDGETED);
+    pace.added(topic(1), BUDGETED, 0);
     let other = TopicWait { target_p99: Some(HOUR / 2), ..BUDGETED };
-    pace.added(topic(1), other);
+    pace.added(topic(1), other, 0);
     assert_eq!(pace.budgets.borrow()[&topic(1)].of, other);
 }

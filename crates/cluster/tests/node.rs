@@ -25,7 +25,7 @@ struct Outcomes(RefCell<usize>);
 type Waiter = oneshot::Sender<Committed>;
 
 impl CommitListener<Waiter> for Outcomes {
-    fn committed(&self, waiter: Waiter, outcome: Committed) {
+    fn committed(&self, waiter: Waiter, outcome: Committed, _commit: u64) {
         *self.0.borrow_mut() += 1;
         let _ = waiter.send(outcome);
     }
@@ -102,6 +102,7 @@ async fn produce(node: &Node<Waiter>, partition: PartitionId, batch: &[u8]) -> R
             bytes: batch,
             rewrite,
             wait: TopicWait::default(),
+            answered_in: 0,
         },
         tell,
     );
@@ -265,6 +266,7 @@ fn a_topic_made_again_begins_empty_and_the_deleted_one_refuses_records() {
             bytes: &late,
             rewrite,
             wait: TopicWait::default(),
+            answered_in: 0,
         };
         node.committer().add(shard, item, tell);
         assert_eq!(told.await.unwrap(), Ok(Err(Refused::UnknownPartition)));

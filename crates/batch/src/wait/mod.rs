@@ -1,12 +1,13 @@
 //! How long the next group of commits waits for company (ADR 14).
 //!
-//! A commit begins as soon as the disk is free, unless holding it back shortens what everybody waits in sum: who arrives just
-//! after a commit began waits for all of it. With `n` items pending, a commit that takes `s` and the next item expected in `g`,
-//! waiting for it costs `n * g` and saves it `s - g`; it pays while `n * g < s - g`, and only while somebody is left who may
-//! send: as many items as were ever waiting at once, lately, are all there are when producers wait for their answers.
+//! A commit begins as soon as the disk is free, unless holding it back shortens what everybody waits in sum. That can be
+//! known of producers that wait for their answers: those who were answered by the last commit come back, in about the time
+//! that they took before. With `n` items pending, `m` producers about to come back, the last of them in `t`, and commits that take
+//! `s`: waiting costs `n * t`, and saves each of the `m` the rest of a commit that began without it, `s - t`. It pays while
+//! `n * t < m * (s - t)`.
 //!
-//! At low load `g` is large and nothing waits. Behind a commit of many the next group is large already, and nothing waits
-//! either. What it changes is few producers in lock step, each in the other's way.
+//! Producers that do not wait for answers do not come back: for them nothing waits. Nor does it behind a commit of many, when the
+//! next group is large already. What it changes is a few producers out of step, each in the other's way.
 //!
 //! Times are durations since an origin that the caller chooses; nothing here asks for the time.
 
@@ -18,9 +19,11 @@ pub use budget::LatencyBudget;
 
 /// What is measured counts for so much of its moving average.
 const ALPHA: f64 = 0.2;
-/// After so many commits it is forgotten how many items waited at once, unless as many did again.
-const PEAK_COMMITS: usize = 64;
-/// Who has not come after so many times what was expected does not come.
+/// A commit that takes so many times as long as usual counts no more than that: disks stall now and then.
+const CLIP: f64 = 2.0;
+/// Below this share of producers that come back nobody is expected.
+const SHARE_MIN: f64 = 0.5;
+/// Who has not come back after so many times what was expected does not come.
 const PATIENCE: f64 = 3.0;
 
 /// How waits are chosen.
@@ -72,22 +75,26 @@ pub struct CommitWait {
     settings: WaitSettings,
     /// Seconds that a commit takes.
     commit_s: Average,
-    /// Seconds from the end of a commit to the next arrival, and from one arrival to the next behind that.
+    /// The share of those who were answered that came back before the next commit ended.
+    share: Average,
+    /// Seconds from an answer to the first one back, and from one to the next behind that.
     return_s: Average,
     gap_s: Average,
     /// Seconds that the first item of a group has waited before its commit began.
     waited_s: Average,
-    /// Items that waited or were in flight at once: of these commits, and of those before.
-    peak: usize,
-    peak_before: usize,
-    peak_commits: usize,
     /// When the commit in flight began.
     began_at: Option<Duration>,
-    /// When the last commit ended, when the first and the last item came since, and how many did.
+    last: LastCommit,
+}
+
+/// The commit that ended last, and who of those it answered is back.
+#[derive(Debug, Default)]
+struct LastCommit {
     ended_at: Duration,
-    first_arrival: Option<Duration>,
-    last_arrival: Duration,
-    arrivals: u32,
+    answered: usize,
+    returned: usize,
+    first_return: Duration,
+    last_return: Duration,
 }
 
 impl CommitWait {
@@ -97,17 +104,12 @@ impl CommitWait {
         Self {
             settings,
             commit_s: Average::default(),
+            share: Average::default(),
             return_s: Average::default(),
             gap_s: Average::default(),
             waited_s: Average::default(),
-            peak: 0,
-            peak_before: 0,
-            peak_commits: 0,
             began_at: None,
-            ended_at: Duration::ZERO,
-            first_arrival: None,
-            last_arrival: Duration::ZERO,
-            arrivals: 0,
+            last: LastCommit::default(),
         }
     }
 
@@ -117,14 +119,13 @@ impl CommitWait {
         &self.settings
     }
 
-    /// An item has arrived.
-    pub fn arrived(&mut self, now: Duration) {
-        if self.first_arrival.is_none() {
-            self.first_arrival = Some(now);
-            self.return_s.take(seconds(self.ended_at, now));
+    /// A producer that the last commit answered has sent an item again.
+    pub fn returned(&mut self, now: Duration) {
+        if self.last.returned == 0 {
+            self.last.first_return = now;
         }
-        self.last_arrival = now;
-        self.arrivals = self.arrivals.saturating_add(1);
+        self.last.last_return = now;
+        self.last.returned += 1;
     }
 
     /// The commit of a group begins whose first item came at `first_at`.
@@ -133,51 +134,66 @@ impl CommitWait {
         self.waited_s.take(seconds(first_at, now));
     }
 
-    /// That commit has ended and its producers are about to be answered; so many items waited or were in flight until now.
-    pub fn ended(&mut self, now: Duration, outstanding: usize) {
+    /// That commit has ended, and the producers of so many items are about to be answered.
+    pub fn ended(&mut self, now: Duration, answered: usize) {
         if let Some(began_at) = self.began_at.take() {
-            self.commit_s.take(seconds(began_at, now));
+            let commit_s = seconds(began_at, now);
+            self.commit_s.take(self.commit_s.get().map_or(commit_s, |usual| commit_s.min(CLIP * usual)));
         }
-        if let Some(first) = self.first_arrival.take()
-            && self.arrivals > 1
-        {
-            self.gap_s.take(seconds(first, self.last_arrival) / f64::from(self.arrivals - 1));
+        let last = std::mem::replace(
+            &mut self.last,
+            LastCommit { ended_at: now, answered, ..LastCommit::default() },
+        );
+        if last.answered > 0 {
+            self.share.take((count(last.returned) / count(last.answered)).min(1.0));
         }
-        self.arrivals = 0;
-        self.ended_at = now;
-        self.peak = self.peak.max(outstanding);
-        self.peak_commits += 1;
-        if self.peak_commits >= PEAK_COMMITS {
-            self.peak_commits = 0;
-            self.peak_before = std::mem::replace(&mut self.peak, outstanding);
+        if last.returned > 0 {
+            self.return_s.take(seconds(last.ended_at, last.first_return));
+        }
+        if last.returned > 1 {
+            self.gap_s.take(seconds(last.first_return, last.last_return) / count(last.returned - 1));
         }
     }
 
     /// Whether the group goes now.
     #[must_use]
     pub fn decide(&self, now: Duration, forming: &Forming) -> Verdict {
-        let items_max =
-            if self.settings.is_adaptive { self.peak.max(self.peak_before) } else { self.settings.items_max };
-        if forming.items >= items_max || now >= forming.due_by {
+        if now >= forming.due_by {
             return Verdict::Go;
         }
-        if forming.is_budgeted || !self.settings.is_adaptive {
-            return Verdict::Wait { until: forming.due_by, items: items_max };
+        match self.settings.is_adaptive {
+            false if forming.items >= self.settings.items_max => Verdict::Go,
+            false => Verdict::Wait { until: forming.due_by, items: self.settings.items_max },
+            true => self.decide_by_who_returns(now, forming),
         }
-        self.decide_by_cost(now, forming)
     }
 
-    fn decide_by_cost(&self, now: Duration, forming: &Forming) -> Verdict {
-        let (since, next) = match self.first_arrival {
-            None => (self.ended_at, &self.return_s),
-            Some(_) => (self.last_arrival, &self.gap_s),
+    fn decide_by_who_returns(&self, now: Duration, forming: &Forming) -> Verdict {
+        let answered = count(self.last.answered);
+        let returns = self.share.get().filter(|share| *share >= SHARE_MIN).map(|share| share * answered);
+        let missing = returns.map(|returns| returns - count(self.last.returned));
+        match missing {
+            None if forming.is_budgeted => Verdict::Wait { until: forming.due_by, items: usize::MAX },
+            // Everybody is here.
+            Some(missing) if missing < 0.5 => Verdict::Go,
+            Some(missing) => self.decide_by_cost(now, forming, answered, missing),
+            None => Verdict::Go,
+        }
+    }
+
+    fn decide_by_cost(&self, now: Duration, forming: &Forming, answered: f64, missing: f64) -> Verdict {
+        let (Some(commit_s), Some(return_s)) = (self.commit_s.get(), self.return_s.get()) else {
+            return Verdict::Go;
         };
-        let (Some(gap_s), Some(commit_s)) = (next.get(), self.commit_s.get()) else { return Verdict::Go };
-        let items = u32::try_from(forming.items).unwrap_or(u32::MAX);
-        let until = forming.due_by.min(since + Duration::from_secs_f64(PATIENCE * gap_s));
-        if f64::from(items) * gap_s >= commit_s - gap_s || now >= until {
+        let all_s = return_s + (answered - 1.0) * self.gap_s.get().unwrap_or(0.0);
+        let patience = self.last.ended_at + Duration::from_secs_f64(PATIENCE * all_s);
+        let until = if forming.is_budgeted { forming.due_by } else { forming.due_by.min(patience) };
+        let left_s = (all_s - seconds(self.last.ended_at, now)).max(0.0);
+        let pays = forming.is_budgeted || count(forming.items) * left_s < missing * (commit_s - left_s);
+        if !pays || now >= until {
             return Verdict::Go;
         }
+        // Asked again with each that comes back: less is left to wait for then.
         Verdict::Wait { until, items: forming.items + 1 }
     }
 
@@ -204,6 +220,10 @@ impl Average {
 
 fn seconds(from: Duration, to: Duration) -> f64 {
     to.saturating_sub(from).as_secs_f64()
+}
+
+fn count(items: usize) -> f64 {
+    u32::try_from(items).map_or(f64::from(u32::MAX), f64::from)
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     closed: Cell<Option<&'static str>>,
     /// Since when the socket has taken nothing of an answer that holds memory.
     pub(crate) stalled_since: Cell<Option<Instant>>,
+    /// The commit that answered it last (`cluster::commit::NewItem`); 0: none has.
+    pub(crate) answered_in: Cell<u64>,
     /// When something came or went last.
     pub(crate) last_active: Cell<Instant>,
     /// When the frame began of which only a part has come.
@@ -74,6 +76,7 @@ impl Connection {
             slots_awaited: Cell::new(None),
             closed: Cell::new(None),
             stalled_since: Cell::new(None),
+            answered_in: Cell::default(),
             last_active: Cell::new(Instant::now()),
             // The first request has to come as soon as the rest of a half-sent one.
             frame_began: Cell::new(Some(Instant::now())),

@@ -28,7 +28,7 @@ const FREE_BYTES_MIN: u64 = 1000;
 struct Outcomes(RefCell<BTreeMap<u32, Committed>>);
 
 impl CommitListener<u32> for Outcomes {
-    fn committed(&self, number: u32, outcome: Committed) {
+    fn committed(&self, number: u32, outcome: Committed, _commit: u64) {
         assert!(self.0.borrow_mut().insert(number, outcome).is_none(), "each is told once");
     }
 
@@ -107,6 +107,7 @@ impl Life {
             bytes: &batch,
             rewrite,
             wait: TopicWait::default(),
+            answered_in: 0,
         };
         self.node.committer().add(shard, item, number);
         self.next += 1;

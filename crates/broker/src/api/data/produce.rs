@@ -99,6 +99,7 @@ pub(crate) fn start(
     }
     for Checked { part, partition, item } in checked {
         let waiter = Waiter::Part { connection: connection.clone(), slot, part };
+        let item = NewItem { answered_in: connection.answered_in.get(), ..item };
         broker.committer().add(partition.reader.shard(), item, waiter);
     }
     if pending == 0 {
@@ -168,6 +169,7 @@ fn start_unanswered(
 ) {
     for Checked { partition, item, .. } in checked {
         let waiter = Waiter::Nobody { connection: connection.clone() };
+        let item = NewItem { answered_in: connection.answered_in.get(), ..item };
         broker.committer().add(partition.reader.shard(), item, waiter);
     }
     if parts.iter().any(|part| part.answer.is_some()) {
@@ -280,6 +282,7 @@ fn check_partition<'a>(
         bytes: batch,
         rewrite,
         wait: topic.config.wait,
+        answered_in: 0,
     };
     Ok((partition, item))
 }
