@@ -95,17 +95,12 @@ impl Connection {
     }
 
     fn version_of(&self, api: ApiKey, version_max: i16) -> Result<i16, ClientError> {
-        let (first, last) = (*api.versions().start(), (*api.versions().end()).min(version_max));
-        let theirs = self.versions.get(&api.code());
-        match theirs.map(|theirs| (first.max(theirs.0), last.min(theirs.1))) {
-            Some((lowest, highest)) if lowest <= highest => Ok(highest),
-            _ => Err(ClientError::Version {
-                broker: self.broker.clone(),
-                api,
-                theirs: theirs.map_or("no version of it".to_owned(), |(a, b)| format!("versions {a} to {b}")),
-                ours: (first, last),
-            }),
-        }
+        common_version(&self.versions, &self.broker, api, version_max)
+    }
+
+    /// The broker's name, the socket, and what the broker serves, for those who send in another way.
+    pub(crate) fn into_parts(self) -> (String, TcpStream, BTreeMap<i16, (i16, i16)>) {
+        (self.broker, self.stream, self.versions)
     }
 
     /// Asks in our newest version; a broker that doesn't know it answers in version 0 and says which
@@ -224,6 +219,26 @@ impl Connection {
             }
             _ => ClientError::Connection { broker, api, source },
         }
+    }
+}
+
+/// The newest version up to `version_max` that both sides know; `served` is what the broker said, by API key.
+pub(crate) fn common_version(
+    served: &BTreeMap<i16, (i16, i16)>,
+    broker: &str,
+    api: ApiKey,
+    version_max: i16,
+) -> Result<i16, ClientError> {
+    let (first, last) = (*api.versions().start(), (*api.versions().end()).min(version_max));
+    let theirs = served.get(&api.code());
+    match theirs.map(|theirs| (first.max(theirs.0), last.min(theirs.1))) {
+        Some((lowest, highest)) if lowest <= highest => Ok(highest),
+        _ => Err(ClientError::Version {
+            broker: broker.to_owned(),
+            api,
+            theirs: theirs.map_or("no version of it".to_owned(), |(a, b)| format!("versions {a} to {b}")),
+            ours: (first, last),
+        }),
     }
 }
 

@@ -5,7 +5,6 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use wire::{
     ApiKey,
     message::fetch::{FetchPartition, FetchRequest, FetchTopic},
-    primitive::Uuid,
 };
 
 use crate::{
@@ -18,8 +17,6 @@ use crate::{
 const PARTITION_BYTES_MAX: i32 = 1 << 20;
 /// Bytes of an answer, also beyond whole first batches.
 const ANSWER_BYTES_MAX: i32 = 50 << 20;
-/// The first version that names topics by id alone.
-const VERSION_WITH_TOPIC_IDS: i16 = 13;
 
 /// What one partition gave.
 #[derive(Debug, Clone)]
@@ -93,7 +90,7 @@ impl Client {
             topics: vec![asked].into(),
             ..Default::default()
         };
-        let version_max = if topic.id == Uuid::ZERO { VERSION_WITH_TOPIC_IDS - 1 } else { i16::MAX };
+        let version_max = topic.version_max();
         let refuse = |broker: &str, about: String, code: i16| {
             Err(ClientError::Refused {
                 broker: broker.to_owned(),

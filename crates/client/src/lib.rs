@@ -3,7 +3,7 @@
 //! One thread, one request at a time per broker, no background work: whoever calls waits, at most as long
 //! as [`Options`] say. It finds leaders by metadata, tries again with fresh metadata where Kafka calls an
 //! error retriable, and otherwise gives the error with broker, API and code. It is not a consumer of groups,
-//! has no transactions, and is not made for throughput beyond what a tool needs.
+//! has no transactions, and is not made for throughput beyond what a tool needs: for that there is [`Pipe`].
 //!
 //! Works with every broker that speaks versions which crate `wire` knows (Kafka 2.1 and later).
 //!
@@ -19,6 +19,7 @@ mod fetch;
 mod metadata;
 mod offsets;
 mod partitioner;
+mod pipe;
 mod producer;
 mod topics;
 
@@ -32,5 +33,6 @@ pub use fetch::Fetched;
 pub use metadata::{Creation, Node, Partition, Topic};
 pub use offsets::At;
 pub use partitioner::partition_of_key;
+pub use pipe::{Answer, Pipe, Template};
 pub use producer::{Acks, Producer, ProducerOptions, Sent};
 pub use topics::NewTopic;

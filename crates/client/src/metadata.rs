@@ -46,6 +46,16 @@ pub struct Topic {
     pub partitions: Vec<Partition>,
 }
 
+/// The first version of Produce and of Fetch that names topics by id alone.
+const VERSION_WITH_TOPIC_IDS: i16 = 13;
+
+impl Topic {
+    /// The newest version of Produce and Fetch that can name it.
+    pub fn version_max(&self) -> i16 {
+        if self.id == Uuid::ZERO { VERSION_WITH_TOPIC_IDS - 1 } else { i16::MAX }
+    }
+}
+
 /// A partition as the cluster's metadata has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {

@@ -13,18 +13,15 @@ use wire::{
         InitProducerIdRequest, ProduceRequest,
         produce::{PartitionProduceData, TopicProduceData},
     },
-    primitive::{Records, Uuid},
+    primitive::Records,
     record::{Builder, Compression, header},
 };
 
 use crate::{
     Client, ClientError,
     client::{Limits, To},
-    metadata::{Creation, Topic},
+    metadata::Creation,
 };
-
-/// The first version that names topics by id alone.
-const VERSION_WITH_TOPIC_IDS: i16 = 13;
 
 /// What the broker answers, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +35,8 @@ pub enum Acks {
 }
 
 impl Acks {
-    fn code(self) -> i16 {
+    /// As requests have it.
+    pub fn code(self) -> i16 {
         match self {
             Self::None => 0,
             Self::Leader => 1,
@@ -158,7 +156,7 @@ impl Producer {
             timeout_ms: client.broker_timeout_ms(deadline),
             topic_data: vec![of_topic].into(),
         };
-        let limits = Limits { version_max: version_max(&known), ..Limits::until(deadline) };
+        let limits = Limits { version_max: known.version_max(), ..Limits::until(deadline) };
         if self.options.acks == Acks::None {
             client.tell(leader, &request, limits)?;
             return Ok(Sent { base_offset: None });
@@ -185,8 +183,17 @@ impl Producer {
     }
 }
 
-fn version_max(topic: &Topic) -> i16 {
-    if topic.id == Uuid::ZERO { VERSION_WITH_TOPIC_IDS - 1 } else { i16::MAX }
+impl Client {
+    /// A producer id of one's own and its epoch; `None` where the broker gives none.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn producer_id(&mut self) -> Result<Option<(i64, i16)>, ClientError> {
+        Ok(match self.retry(init_producer_id)? {
+            Identity::Given { producer_id, producer_epoch } => Some((producer_id, producer_epoch)),
+            Identity::Unknown | Identity::None => None,
+        })
+    }
 }
 
 fn init_producer_id(client: &mut Client, deadline: Instant) -> Result<Identity, ClientError> {

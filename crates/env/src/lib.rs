@@ -3,6 +3,7 @@
 //! Everything above gets these from here, so that a simulator can put its own in their place and a
 //! whole node can run from a seed. Clippy's `disallowed-methods` (clippy.toml) refuses the originals elsewhere.
 
+pub mod alarm;
 pub mod clock;
 pub mod disk;
 pub mod machine;

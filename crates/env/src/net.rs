@@ -3,7 +3,11 @@
 
 use std::io;
 use std::net::ToSocketAddrs;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub use std::net::TcpListener as BlockingTcpListener;
 pub use std::net::TcpStream as BlockingTcpStream;
@@ -55,4 +59,31 @@ pub fn connect_blocking(address: &str, limit: Duration) -> io::Result<std::net::
         }
     }
     Err(last)
+}
+
+/// Hands a connection of [`connect_blocking`] to the event loop of this thread.
+///
+/// # Errors
+/// When the loop can't watch it.
+pub fn adopt_stream(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
+}
+
+/// Reads what is there into `into`, and says how many bytes came: 0 once the other side has ended.
+///
+/// # Errors
+/// The connection is broken.
+pub fn poll_read(stream: &mut TcpStream, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
+    let mut buffer = ReadBuf::new(into);
+    // Unlike `try_read` this takes a read that left room for the last one, and saves the one that would say so.
+    Pin::new(stream).poll_read(cx, &mut buffer).map_ok(|()| buffer.filled().len())
+}
+
+/// Writes as much of `bytes` as the socket takes, and says how much.
+///
+/// # Errors
+/// The connection is broken.
+pub fn poll_write(stream: &mut TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    Pin::new(stream).poll_write(cx, bytes)
 }
