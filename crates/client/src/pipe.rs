@@ -13,7 +13,7 @@ use std::{
 };
 
 use env::net::TcpStream;
-use wire::{ApiKey, Request, frame, primitive::Reader};
+use wire::{ApiKey, Message, Request, frame, primitive::Reader};
 
 use crate::{
     Client, ClientError, Topic,
@@ -48,10 +48,25 @@ impl Template {
 /// An answer, as it came.
 #[derive(Debug)]
 pub struct Answer<'a> {
-    /// The version of the request and so of the answer.
-    pub version: i16,
-    /// The body, not read yet.
-    pub body: Reader<'a>,
+    broker: &'a str,
+    asked: Asked,
+    body: Reader<'a>,
+}
+
+impl<'a> Answer<'a> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ClientError::Answer`].
+    pub fn decode<M: Message<'a>>(mut self) -> Result<M, ClientError> {
+        let message = M::decode(&mut self.body, self.asked.version);
+        let message = message.and_then(|message| self.body.finish().map(|()| message));
+        message.map_err(|e| ClientError::Answer {
+            broker: self.broker.to_owned(),
+            api: self.asked.api,
+            why: e.to_string(),
+        })
+    }
 }
 
 /// A request that waits for its answer.
@@ -273,7 +288,7 @@ impl Pipe {
         if id != asked.correlation_id {
             return Err(refuse(asked.api, "it belongs to another request".to_owned()));
         }
-        Ok(Some(Answer { version: asked.version, body }))
+        Ok(Some(Answer { broker: &self.broker, asked, body }))
     }
 
     /// What the oldest request asks for.

@@ -4,6 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::command::bench::args::BenchCommand;
 use crate::config::Profile;
 
 /// A Kafka-compatible streaming broker, and its tools.
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Print records
     Consume(ConsumeArgs),
+    /// Measure a broker: produce, consume, end to end
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Check or show what is in a data directory, without a broker
     #[command(subcommand)]
     Data(DataCommand),
@@ -299,7 +303,7 @@ pub(crate) enum OutputForm {
     Json,
 }
 
-fn key_value(text: &str) -> Result<(String, String), String> {
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("KEY=VALUE is expected")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
@@ -311,14 +315,14 @@ fn address(text: &str) -> Result<String, String> {
     if is_address { Ok(text.to_owned()) } else { Err("host:port is expected".to_owned()) }
 }
 
-fn codec(text: &str) -> Result<wire::record::Codec, String> {
+pub(crate) fn codec(text: &str) -> Result<wire::record::Codec, String> {
     wire::record::Codec::from_name(text).ok_or_else(|| {
         let names: Vec<&str> = wire::record::Codec::ALL.into_iter().map(wire::record::Codec::name).collect();
         format!("one of {} is expected", names.join(", "))
     })
 }
 
-fn acks(text: &str) -> Result<client::Acks, String> {
+pub(crate) fn acks(text: &str) -> Result<client::Acks, String> {
     match text {
         "all" | "-1" => Ok(client::Acks::All),
         "1" => Ok(client::Acks::Leader),

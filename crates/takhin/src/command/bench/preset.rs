@@ -1,0 +1,87 @@
+//! `takhin bench preset`: the benchmarks of docs/bench.md, one command each.
+//!
+//! Each run has a topic of its own, which is deleted after it.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use client::{Acks, Client, NewTopic};
+use wire::record::Codec;
+
+use super::{
+    args::{Preset, PresetArgs},
+    load::{Length, Load},
+    payload::Payload,
+    produce,
+    report::{self, Outcome},
+    topic,
+};
+use crate::{command, output::Output};
+
+/// Bytes of the values of `single` and `batched`.
+const RECORD_BYTES: [u64; 3] = [100, 1 << 10, 10 << 10];
+/// Records of the batches of `batched`.
+const BATCHES: [u64; 3] = [10, 100, 1000];
+/// Connections of `concurrent`.
+const CONNECTIONS: [u64; 6] = [1, 2, 4, 8, 64, 256];
+
+/// Runs `takhin bench preset`.
+///
+/// # Errors
+/// What the broker says; that requests failed.
+pub(crate) fn run(arguments: &PresetArgs) -> Result<()> {
+    let mut client = command::client(&arguments.cluster);
+    let length = Length {
+        warm_up: Duration::from_secs_f64(arguments.warm_up),
+        measured: Some(Duration::from_secs_f64(arguments.duration)),
+        requests: None,
+    };
+    let mut outcomes = Vec::new();
+    for (label, load) in loads(arguments.preset) {
+        outcomes.push(in_its_own_topic(&mut client, load, &length, &label)?);
+    }
+    report::print(&Output::new(&arguments.output), &outcomes)
+}
+
+/// The runs of a preset, with their names.
+fn loads(preset: Preset) -> Vec<(String, Load)> {
+    let sizes = |batch: u64| {
+        RECORD_BYTES.map(|bytes| (format!("{batch} x {bytes} B"), load(1, batch, bytes))).into_iter()
+    };
+    match preset {
+        Preset::Single => sizes(1).collect(),
+        Preset::Batched => BATCHES.into_iter().flat_map(sizes).collect(),
+        Preset::Concurrent => {
+            CONNECTIONS.map(|count| (format!("{count} connections"), load(count, 1, 100))).into()
+        }
+    }
+}
+
+/// Each connection waits for its answer before it sends again.
+fn load(connections: u64, batch: u64, record_bytes: u64) -> Load {
+    Load {
+        connections,
+        in_flight: 1,
+        batch,
+        record_bytes,
+        payload: Payload::Json,
+        rate: None,
+        acks: Acks::All,
+        is_idempotent: false,
+        codec: Codec::None,
+    }
+}
+
+fn in_its_own_topic(client: &mut Client, load: Load, length: &Length, label: &str) -> Result<Outcome> {
+    let name = format!("takhin-bench-{:016x}", produce::seed()?);
+    let new =
+        NewTopic { name: name.clone(), partitions: Some(1), replication_factor: None, configs: Vec::new() };
+    client.create_topic(&new)?;
+    let measured = topic::find(client, &name, None)
+        .and_then(|topic| produce::measure(client, topic, load, length, label));
+    // Also when the run failed; what it says comes first.
+    let deleted = client.delete_topic(&name);
+    let outcome = measured?;
+    deleted?;
+    Ok(outcome)
+}
