@@ -3,6 +3,7 @@
 //! - `codegen [--check]`: messages and API table of crate `wire`, see [`codegen`].
 //! - `check`: dependencies and invariants that the compiler cannot hold, see [`check`].
 //! - `dependencies [ADVISORY-DB]`: licences and advisories of everything that is built in, see [`dependencies`].
+//! - `micro`: nanoseconds and instructions a record of the pure parts (`benches/micro`).
 //! - `test [--list | --only STEP ...]`: everything above and all tests, see [`mod@test`].
 
 // A tool beside the stack: it reads and writes source files, and no simulation ever runs it.
@@ -22,6 +23,7 @@ const USAGE: &str = "\
 usage: cargo xtask codegen [--check]
        cargo xtask check
        cargo xtask dependencies [ADVISORY-DB]
+       cargo xtask micro
        cargo xtask test [--list | --only STEP ...]";
 
 fn main() -> ExitCode {
@@ -40,12 +42,20 @@ fn run(arguments: &[&str]) -> anyhow::Result<ExitCode> {
         ["check"] => check::run(&root())?,
         ["dependencies"] => dependencies::run(&root(), None)?,
         ["dependencies", database] => dependencies::run(&root(), Some(Path::new(database)))?,
+        ["micro"] => return micro(),
         ["test", "--list"] => test::list(),
         ["test"] => return test::run(&root(), &[]),
         ["test", "--only", ref only @ ..] if !only.is_empty() => return test::run(&root(), only),
         _ => bail!("{USAGE}"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the micro-benchmarks, which Cargo builds as it builds the product.
+fn micro() -> anyhow::Result<ExitCode> {
+    let arguments = ["bench", "--quiet", "--locked", "--package", "xtask", "--bench", "micro"];
+    let status = std::process::Command::new(env!("CARGO")).args(arguments).current_dir(root()).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The workspace's directory.
