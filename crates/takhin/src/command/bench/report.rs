@@ -79,7 +79,7 @@ impl Outcome {
         ];
         cells.extend([500, 990, 999].map(|per_mille| ms(tally.latencies.quantile(per_mille))));
         cells.push(ms(tally.latencies.max()));
-        cells.extend(self.more.iter().map(|(_, _, value)| format!("{value:.1}")));
+        cells.extend(self.more.iter().map(|(_, _, value)| figure(*value)));
         cells.push(tally.failures().to_string());
         cells
     }
@@ -167,4 +167,9 @@ fn span(ns: u64) -> String {
         1_000_000..1_000_000_000 => format!("{:.1} ms", float(ns) / 1e6),
         _ => format!("{:.1} s", float(ns) / 1e9),
     }
+}
+
+/// Four digits or so.
+fn figure(value: f64) -> String {
+    if value < 100.0 { format!("{value:.3}") } else { format!("{value:.1}") }
 }

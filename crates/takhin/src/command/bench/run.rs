@@ -56,9 +56,15 @@ impl Run {
 
     /// Takes the right to send one request.
     pub(crate) fn take_request(&self) -> bool {
-        let left = self.requests_left.get();
-        self.requests_left.set(left.map(|left| left.saturating_sub(1)));
-        !self.is_stopping.get() && left != Some(0)
+        if self.is_stopping() {
+            return false;
+        }
+        self.requests_left.set(self.requests_left.get().map(|left| left - 1));
+        if self.requests_left.get() == Some(0) {
+            // Lanes that wait for nothing but their next turn, which no longer comes.
+            self.stop();
+        }
+        true
     }
 
     /// Keeps who is to be woken for a lane.
