@@ -83,12 +83,17 @@ impl Lane {
         self.run.register(self.index, cx.waker());
         loop {
             let may_send_more = self.send_due()?;
+            let was_blocked = !self.pipe.is_flushed();
             let is_flushed = match self.pipe.poll_flush(cx) {
                 Poll::Ready(flushed) => flushed.map(|()| true)?,
                 Poll::Pending => false,
             };
             if self.run.is_stopping() && self.state.pending.is_empty() && is_flushed {
                 return Poll::Ready(Ok(()));
+            }
+            if was_blocked && is_flushed && self.load.acks == Acks::None {
+                // The socket was what had stopped the sending, and no answer will wake us.
+                continue;
             }
             if may_send_more {
                 cx.waker().wake_by_ref();
