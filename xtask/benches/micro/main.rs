@@ -3,7 +3,8 @@
 //!     cargo xtask micro            # or: cargo bench -p xtask --bench micro
 //!
 //! Time is the best of some rounds, as anything else on the machine only adds to it. Instructions are those of user
-//! space and hardly vary between runs: compare them first. Where the kernel does not count them, a line says so.
+//! space and hardly vary between runs: compare them first. Where the kernel does not count them, valgrind does, if it is
+//! installed; a line says who does.
 
 // A tool beside the stack: it asks the time itself.
 #![allow(clippy::disallowed_methods)]
@@ -16,7 +17,7 @@ use batch::{
     Limits as GroupLimits,
     merge::{CodecChoice, MergeOptions, Merger, Part},
 };
-use counter::Instructions;
+use counter::{Instructions, Once};
 use wire::{
     ApiKey, Message, frame,
     message::{
@@ -35,13 +36,9 @@ const ROUNDS: usize = 7;
 const ROUND_S: f64 = 0.1;
 
 fn main() {
-    // Without it (`cargo test --all-targets`) it is enough that everything runs once.
-    let mut bench = Bench {
-        instructions: Instructions::open(),
-        is_measuring: std::env::args().any(|word| word == "--bench"),
-    };
-    if let Err(why) = &bench.instructions {
-        println!("instructions are not counted: {why}");
+    let mut bench = Bench { instructions: Instructions::open(), mode: Mode::of_arguments() };
+    if let (Err(why), Mode::Measure) = (&bench.instructions, &bench.mode) {
+        println!("the kernel counts no instructions ({why}): {}", counter::in_place_of_it());
     }
     println!("{:<44}{:>12}{:>16}", "", "ns/record", "instr/record");
     let single: Vec<Vec<u8>> = (0..RECORDS).map(|at| batch(at, 1, Codec::None)).collect();
@@ -51,19 +48,41 @@ fn main() {
     decode(&mut bench, &single);
 }
 
+/// What is to be done with the cases.
+enum Mode {
+    /// Measure all: `cargo bench`.
+    Measure,
+    /// Run one some times, for somebody else to count.
+    Only(Once),
+    /// Run each once, to see that it runs: `cargo test --all-targets`.
+    Try,
+}
+
+impl Mode {
+    fn of_arguments() -> Self {
+        match Once::of_arguments() {
+            Some(once) => Self::Only(once),
+            None if std::env::args().any(|word| word == "--bench") => Self::Measure,
+            None => Self::Try,
+        }
+    }
+}
+
 struct Bench {
     instructions: Result<Instructions, String>,
-    is_measuring: bool,
+    mode: Mode,
 }
 
 impl Bench {
     /// Measures `work`, which handles [`RECORDS`] records each time.
     fn case(&mut self, name: &str, mut work: impl FnMut()) {
+        match &self.mode {
+            Mode::Measure => {}
+            Mode::Only(once) => return (0..once.times_of(name)).for_each(|_| work()),
+            Mode::Try => return work(),
+        }
         let began = Instant::now();
         work();
-        if !self.is_measuring {
-            return;
-        }
         let once_s = began.elapsed().as_secs_f64().max(1e-9);
         let repetitions =
             (1..1_000_000).find(|count| f64::from(*count) * once_s >= ROUND_S).unwrap_or(1_000_000);
@@ -76,7 +95,10 @@ impl Bench {
             ns = ns.min(began.elapsed().as_secs_f64() * 1e9 / records);
             instructions = instructions.min((self.count() - before) as f64 / records);
         }
-        let counted = if self.instructions.is_ok() { format!("{instructions:.0}") } else { "-".to_owned() };
+        if self.instructions.is_err() {
+            instructions = counter::by_valgrind(name).map_or(f64::NAN, |count| count / 1000.0);
+        }
+        let counted = if instructions.is_nan() { "-".to_owned() } else { format!("{instructions:.0}") };
         println!("{name:<44}{ns:>12.1}{counted:>16}");
     }
 
