@@ -3,4 +3,5 @@
 
 mod broker;
 mod hostile;
+mod pipe;
 mod retries;
