@@ -7,6 +7,7 @@
 //! - **merged batch**: many small record batches of one partition, joined when the segment is written. [`Merger`] joins them.
 
 pub mod commit_group;
+pub mod loads;
 pub mod merge;
 pub mod wait;
 

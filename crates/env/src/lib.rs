@@ -4,6 +4,7 @@
 //! whole node can run from a seed. Clippy's `disallowed-methods` (clippy.toml) refuses the originals elsewhere.
 
 pub mod alarm;
+pub mod child;
 pub mod clock;
 pub mod disk;
 pub mod machine;

@@ -1,5 +1,7 @@
 //! `takhin bench` on the command line. What is wrong is said in one line: the option, the value, the range.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::payload::Payload;
@@ -161,6 +163,8 @@ pub(crate) enum Preset {
     Batched,
     /// 1, 2, 4, 8, 64 and 256 connections, each with one record of 100 B in flight
     Concurrent,
+    /// Twelve loads against brokers of this executable, one for each setting of batching: the defaults, and fixed ones
+    Adaptive,
 }
 
 /// `takhin bench preset`
@@ -175,6 +179,9 @@ pub(crate) struct PresetArgs {
     /// Seconds before that, which are not measured
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = number(0.0, 3_600.0))]
     pub(crate) warm_up: f64,
+    /// Where the brokers of `adaptive` have their data, on the disk that is to be measured; removed afterwards
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) work_dir: PathBuf,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]

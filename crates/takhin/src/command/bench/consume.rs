@@ -13,14 +13,15 @@ use super::{
     progress::Progress,
     reader::{self, Ask, Measure, Position, Reader},
     report::{self, Outcome},
-    run::{self, Run},
+    run::{self, Run, Span},
     schedule::float,
+    tally::Tally,
     topic,
 };
 use crate::{command, output::Output};
 
 /// Longest that a fetch waits for a record, in milliseconds: Kafka's default.
-const WAIT_MS: i32 = 500;
+pub(crate) const WAIT_MS: i32 = 500;
 
 /// Runs `takhin bench consume`.
 ///
@@ -39,24 +40,10 @@ pub(crate) fn run(arguments: &BenchConsumeArgs) -> Result<()> {
         wait_ms: WAIT_MS,
         again: arguments.again,
     };
-    let measured = Some(Duration::from_secs_f64(arguments.duration));
-    let length = Length { warm_up: Duration::ZERO, measured, requests: None };
-    let (topic, connections) = (Rc::new(topic), usize::try_from(arguments.connections)?);
-    let (run, span) = env::task::block_on_io_thread(async {
-        let opened = reader::open(&mut client, &topic, &positions, connections)?;
-        let run = Run::new(opened.len(), None);
-        let reader = |(index, (pipe, positions))| {
-            let (topic, measure, scratch) = (Rc::clone(&topic), Measure::Fetches, Scratch::default());
-            let run = Rc::clone(&run);
-            let reader = Reader { run, index, topic, pipe, positions, ask, measure, asked: None, scratch };
-            Rc::clone(&reader.run).spawn(reader.work())
-        };
-        let lanes = opened.into_iter().enumerate().map(reader).collect();
-        let span = run::watch(&[&run], lanes, &length, &mut Progress::new("consume")).await;
-        Ok::<_, anyhow::Error>((run, span))
-    })
-    .context("starting an event loop")??;
-    let tally = run.tally.take();
+    let duration = Duration::from_secs_f64(arguments.duration);
+    let connections = usize::try_from(arguments.connections)?;
+    let topic = Rc::new(topic);
+    let (tally, span) = read(&mut client, &topic, &positions, connections, ask, duration)?;
     let (got, seconds) = (tally.measured, span.measured.as_secs_f64());
     let more = vec![
         ("batches/s", "batches_per_s", per_s(got.batches, seconds)),
@@ -76,8 +63,40 @@ pub(crate) fn run(arguments: &BenchConsumeArgs) -> Result<()> {
     )
 }
 
+/// Reads `positions` to their ends, or as far as the time allows.
+///
+/// # Errors
+/// The run can't begin; what goes wrong in it is in the tally.
+pub(crate) fn read(
+    client: &mut Client,
+    topic: &Rc<Topic>,
+    positions: &[Position],
+    connections: usize,
+    ask: Ask,
+    duration: Duration,
+) -> Result<(Tally, Span)> {
+    let length = Length { warm_up: Duration::ZERO, measured: Some(duration), requests: None };
+    env::task::block_on_io_thread(async {
+        let opened = reader::open(client, topic, positions, connections)?;
+        let run = Run::new(opened.len(), None);
+        let reader = |(index, (pipe, positions))| {
+            let (topic, measure, scratch) = (Rc::clone(topic), Measure::Fetches, Scratch::default());
+            let run = Rc::clone(&run);
+            let reader = Reader { run, index, topic, pipe, positions, ask, measure, asked: None, scratch };
+            Rc::clone(&reader.run).spawn(reader.work())
+        };
+        let lanes = opened.into_iter().enumerate().map(reader).collect();
+        let span = run::watch(&[&run], lanes, &length, &mut Progress::new("consume")).await;
+        Ok((run.tally.take(), span))
+    })
+    .context("starting an event loop")?
+}
+
 /// The partitions that hold records, from their starts to their ends now.
-fn positions(client: &mut Client, topic: &Topic) -> Result<Vec<Position>> {
+///
+/// # Errors
+/// What the broker says.
+pub(crate) fn positions(client: &mut Client, topic: &Topic) -> Result<Vec<Position>> {
     let mut positions = Vec::new();
     for partition in topic.partitions.iter().map(|partition| partition.index) {
         let mut at = |at| client.offset(&topic.name, partition, at).map(Option::unwrap_or_default);

@@ -9,6 +9,7 @@
 //! thing, and says so). In an open loop latency counts from the time that a request was due: a broker that stalls is
 //! charged for everybody who had to wait.
 
+mod adaptive;
 pub(crate) mod args;
 mod batches;
 mod consume;

@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use client::{Acks, Client, NewTopic};
+use client::{Acks, Client, NewTopic, Topic};
 use wire::record::Codec;
 
 use super::{
+    adaptive,
     args::{Preset, PresetArgs},
     load::{Length, Load},
     payload::Payload,
@@ -30,12 +31,16 @@ const CONNECTIONS: [u64; 6] = [1, 2, 4, 8, 64, 256];
 /// # Errors
 /// What the broker says; that requests failed.
 pub(crate) fn run(arguments: &PresetArgs) -> Result<()> {
-    let mut client = command::client(&arguments.cluster);
     let length = Length {
         warm_up: Duration::from_secs_f64(arguments.warm_up),
         measured: Some(Duration::from_secs_f64(arguments.duration)),
         requests: None,
     };
+    if arguments.preset == Preset::Adaptive {
+        let outcomes = adaptive::measure(arguments, &length)?;
+        return report::print(&Output::new(&arguments.output), &outcomes);
+    }
+    let mut client = command::client(&arguments.cluster);
     let mut outcomes = Vec::new();
     for (label, load) in loads(arguments.preset) {
         outcomes.push(in_its_own_topic(&mut client, load, &length, &label)?);
@@ -54,11 +59,13 @@ fn loads(preset: Preset) -> Vec<(String, Load)> {
         Preset::Concurrent => {
             CONNECTIONS.map(|count| (format!("{count} connections"), load(count, 1, 100))).into()
         }
+        // Its loads need brokers of their own.
+        Preset::Adaptive => Vec::new(),
     }
 }
 
 /// Each connection waits for its answer before it sends again.
-fn load(connections: u64, batch: u64, record_bytes: u64) -> Load {
+pub(crate) fn load(connections: u64, batch: u64, record_bytes: u64) -> Load {
     Load {
         connections,
         in_flight: 1,
@@ -73,15 +80,26 @@ fn load(connections: u64, batch: u64, record_bytes: u64) -> Load {
 }
 
 fn in_its_own_topic(client: &mut Client, load: Load, length: &Length, label: &str) -> Result<Outcome> {
+    with_topic(client, 1, |client, topic| produce::measure(client, topic, load, length, label))
+}
+
+/// Lends a new topic, and deletes it afterwards.
+///
+/// # Errors
+/// What the broker says, or `work`.
+pub(crate) fn with_topic<T>(
+    client: &mut Client,
+    partitions: u32,
+    work: impl FnOnce(&mut Client, Topic) -> Result<T>,
+) -> Result<T> {
     let name = format!("takhin-bench-{:016x}", produce::seed()?);
-    let new =
-        NewTopic { name: name.clone(), partitions: Some(1), replication_factor: None, configs: Vec::new() };
+    let partitions = Some(i32::try_from(partitions)?);
+    let new = NewTopic { name: name.clone(), partitions, replication_factor: None, configs: Vec::new() };
     client.create_topic(&new)?;
-    let measured = topic::find(client, &name, None)
-        .and_then(|topic| produce::measure(client, topic, load, length, label));
-    // Also when the run failed; what it says comes first.
+    let worked = topic::find(client, &name, None).and_then(|topic| work(client, topic));
+    // Also when the work failed; what that says comes first.
     let deleted = client.delete_topic(&name);
-    let outcome = measured?;
+    let value = worked?;
     deleted?;
-    Ok(outcome)
+    Ok(value)
 }

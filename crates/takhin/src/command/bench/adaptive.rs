@@ -1,0 +1,151 @@
+//! `takhin bench preset adaptive`: is what the broker does by itself as good as the best fixed setting of each load?
+//!
+//! Each setting gets a broker of its own, of this executable, with an empty data directory. Each load is run against it,
+//! and what was stored is read back, to see how it was stored.
+
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use batch::loads::{LOADS, Load as NamedLoad};
+use client::{Client, Options};
+use env::{
+    child::OwnChild,
+    disk::{Disk, DiskError, RealDisk},
+};
+
+use super::{
+    args::PresetArgs,
+    consume,
+    load::{Length, Load, per_s},
+    preset, produce,
+    reader::Ask,
+    report::Outcome,
+    schedule::float,
+};
+
+/// How a broker is set up.
+struct Setting {
+    name: &'static str,
+    /// What differs from the defaults.
+    keys: &'static [&'static str],
+}
+
+/// What is compared: the defaults first.
+const SETTINGS: [Setting; 5] = [
+    Setting { name: "default", keys: &[] },
+    Setting { name: "as-sent", keys: &["kafka.batch.max.size=1"] },
+    Setting { name: "small", keys: &["kafka.batch.max.size=10", "kafka.batch.max.bytes=102400"] },
+    Setting { name: "medium", keys: &["kafka.batch.max.size=1000", "kafka.batch.max.bytes=1048576"] },
+    Setting { name: "large", keys: &["kafka.batch.max.size=5000", "kafka.batch.max.bytes=10485760"] },
+];
+/// Tails have been written into segments after so long: `kafka.batch.tail.max.ms` and some.
+const SETTLED: Duration = Duration::from_millis(1500);
+/// Reading back takes no longer; what was read until then is enough to see how it is stored.
+const READ_MAX: Duration = Duration::from_secs(20);
+/// How it is read back.
+const ASK: Ask =
+    Ask { answer_bytes: 50 << 20, partition_bytes: 1 << 20, wait_ms: consume::WAIT_MS, again: false };
+
+/// Runs every load against every setting; a load's settings follow each other.
+///
+/// # Errors
+/// A broker can't be started; what it says.
+pub(crate) fn measure(arguments: &PresetArgs, length: &Length) -> Result<Vec<Outcome>> {
+    let mut outcomes = Vec::new();
+    for setting in &SETTINGS {
+        let dir = arguments.work_dir.join(format!("takhin-bench-{:016x}", produce::seed()?));
+        let measured = against(setting, &dir, length);
+        // Also when it failed; what that says comes first.
+        let removed = remove_all(&RealDisk, &dir);
+        outcomes.push(measured.with_context(|| format!("setting {}", setting.name))?);
+        removed?;
+    }
+    let mut of_loads: Vec<Vec<Outcome>> = LOADS.iter().map(|_| Vec::new()).collect();
+    for of_setting in outcomes {
+        of_loads.iter_mut().zip(of_setting).for_each(|(of_load, outcome)| of_load.push(outcome));
+    }
+    of_loads.iter_mut().for_each(|of_load| compare(of_load));
+    Ok(of_loads.into_iter().flatten().collect())
+}
+
+/// All loads against one broker.
+fn against(setting: &Setting, dir: &Path, length: &Length) -> Result<Vec<Outcome>> {
+    let mut words = vec!["serve".to_owned(), "--data-dir".to_owned(), dir.display().to_string()];
+    words.extend(["--port".to_owned(), "0".to_owned()]);
+    let own =
+        ["server.host=127.0.0.1", "metrics.enabled=false", "health.enabled=false", "logging.level=warn"];
+    for key in own.iter().chain(setting.keys) {
+        words.extend(["--set".to_owned(), (*key).to_owned()]);
+    }
+    let (mut broker, address) = OwnChild::start(&words, "listening on ").context("starting a broker")?;
+    let options = Options { client_id: "takhin-bench".to_owned(), ..Options::default() };
+    let mut client = Client::new(vec![address], options);
+    let measured = LOADS.iter().map(|load| one(&mut client, load, setting, length)).collect();
+    broker.stop().context("stopping a broker")?;
+    measured
+}
+
+/// One load, and how its records were stored.
+fn one(client: &mut Client, named: &NamedLoad, setting: &Setting, length: &Length) -> Result<Outcome> {
+    let load = Load {
+        rate: named.records_per_s.map(f64::from),
+        ..preset::load(named.producers.into(), 1, named.record_bytes.into())
+    };
+    let label = format!("{} {}", named.name, setting.name);
+    preset::with_topic(client, named.partitions, |client, topic| {
+        let mut outcome = produce::measure(client, topic.clone(), load, length, &label)?;
+        env::task::park_timeout(SETTLED);
+        let positions = consume::positions(client, &topic)?;
+        let (read, _) = consume::read(client, &Rc::new(topic), &positions, 1, ASK, READ_MAX)?;
+        let (records, batches) = (float(read.total.records.max(1)), float(read.total.batches.max(1)));
+        outcome.tally.errors.extend(read.errors);
+        outcome.more = vec![
+            ("stored B/record", "stored_bytes_per_record", float(read.total.wire_bytes) / records),
+            ("records/batch", "stored_records_per_batch", float(read.total.records) / batches),
+        ];
+        Ok(outcome)
+    })
+}
+
+/// Adds how far each of a load's settings is behind the best one, in percent.
+fn compare(of_load: &mut [Outcome]) {
+    let rate = |outcome: &Outcome| per_s(outcome.tally.measured.records, outcome.span.measured.as_secs_f64());
+    let p99 = |outcome: &Outcome| float(outcome.tally.latencies.quantile(990));
+    let stored = |outcome: &Outcome| outcome.more.first().map_or(0.0, |(_, _, bytes)| *bytes);
+    let best_rate = of_load.iter().map(rate).fold(0.0, f64::max);
+    let best_p99 = of_load.iter().map(p99).fold(f64::INFINITY, f64::min);
+    let best_stored = of_load.iter().map(stored).fold(f64::INFINITY, f64::min);
+    for outcome in of_load {
+        let behind = [
+            ("rate -%", "behind_best_records_per_s_percent", percent_above(best_rate, rate(outcome))),
+            ("p99 +%", "behind_best_p99_percent", percent_above(p99(outcome), best_p99)),
+            ("stored +%", "behind_best_stored_percent", percent_above(stored(outcome), best_stored)),
+        ];
+        outcome.more.extend(behind);
+    }
+}
+
+/// By how many percent `more` is above `less`; 0 where there is nothing to compare with.
+fn percent_above(more: f64, less: f64) -> f64 {
+    if less > 0.0 { (more / less - 1.0) * 100.0 } else { 0.0 }
+}
+
+/// Removes a directory and all that is in it; none is fine.
+fn remove_all(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    let Ok(names) = disk.list(dir) else { return Ok(()) };
+    for path in names.iter().map(|name| -> PathBuf { dir.join(name) }) {
+        // What can't be removed as a file is a directory.
+        if disk.remove(&path).is_err() {
+            remove_all(disk, &path)?;
+        }
+    }
+    disk.remove_dir(dir)
+}
+
+#[cfg(test)]
+#[path = "adaptive_test.rs"]
+mod adaptive_test;
