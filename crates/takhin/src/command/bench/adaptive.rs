@@ -96,7 +96,7 @@ fn one(client: &mut Client, named: &NamedLoad, setting: &Setting, length: &Lengt
         ..preset::load(named.producers.into(), 1, named.record_bytes.into())
     };
     let label = format!("{} {}", named.name, setting.name);
-    preset::with_topic(client, named.partitions, |client, topic| {
+    preset::with_topic(client, named.partitions, Vec::new(), |client, topic| {
         let mut outcome = produce::measure(client, topic.clone(), load, length, &label)?;
         env::task::park_timeout(SETTLED);
         let positions = consume::positions(client, &topic)?;

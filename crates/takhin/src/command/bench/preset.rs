@@ -23,6 +23,10 @@ use crate::{command, output::Output};
 const RECORD_BYTES: [u64; 3] = [100, 1 << 10, 10 << 10];
 /// Records of the batches of `batched`.
 const BATCHES: [u64; 3] = [10, 100, 1000];
+/// Bytes of a record beside its value, and of its share of the batch's header, at most.
+const RECORD_BYTES_AROUND: u64 = 80;
+/// Every topic takes batches of so many bytes; for larger ones it has to be told.
+const BATCH_BYTES_USUAL: u64 = 1_000_000;
 /// Connections of `concurrent`.
 const CONNECTIONS: [u64; 6] = [1, 2, 4, 8, 64, 256];
 
@@ -80,7 +84,12 @@ pub(crate) fn load(connections: u64, batch: u64, record_bytes: u64) -> Load {
 }
 
 fn in_its_own_topic(client: &mut Client, load: Load, length: &Length, label: &str) -> Result<Outcome> {
-    with_topic(client, 1, |client, topic| produce::measure(client, topic, load, length, label))
+    let batch_bytes = load.batch * (load.record_bytes + RECORD_BYTES_AROUND);
+    let configs = match batch_bytes > BATCH_BYTES_USUAL {
+        true => vec![("max.message.bytes".to_owned(), batch_bytes.to_string())],
+        false => Vec::new(),
+    };
+    with_topic(client, 1, configs, |client, topic| produce::measure(client, topic, load, length, label))
 }
 
 /// Lends a new topic, and deletes it afterwards.
@@ -90,11 +99,12 @@ fn in_its_own_topic(client: &mut Client, load: Load, length: &Length, label: &st
 pub(crate) fn with_topic<T>(
     client: &mut Client,
     partitions: u32,
+    configs: Vec<(String, String)>,
     work: impl FnOnce(&mut Client, Topic) -> Result<T>,
 ) -> Result<T> {
     let name = format!("takhin-bench-{:016x}", produce::seed()?);
     let partitions = Some(i32::try_from(partitions)?);
-    let new = NewTopic { name: name.clone(), partitions, replication_factor: None, configs: Vec::new() };
+    let new = NewTopic { name: name.clone(), partitions, replication_factor: None, configs };
     client.create_topic(&new)?;
     let worked = topic::find(client, &name, None).and_then(|topic| work(client, topic));
     // Also when the work failed; what that says comes first.
