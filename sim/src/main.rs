@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Simulation::Batching => {
             print!(
                 "{}",
-                sim::batching::table(&sim::batching::LOADS.map(|load| sim::batching::run(load, None)))
+                sim::batching::table(&sim::batching::loads().map(|load| sim::batching::run(load, None)))
             );
             ExitCode::SUCCESS
         }

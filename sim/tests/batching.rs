@@ -1,6 +1,6 @@
 //! The adaptive wait against every fixed one, over twelve loads. Long form: `cargo run --release -p sim -- batching`.
 
-use sim::batching::{LOADS, Mistake, Row, Setting, run};
+use sim::batching::{Mistake, Row, Setting, loads, run};
 
 /// What the adaptive setting may lose against the best fixed one of each load, and what each fixed one loses somewhere
 /// against the best of all.
@@ -8,7 +8,7 @@ const REGRET_MAX: f64 = 0.05;
 
 /// Why the adaptive setting is not what everybody should have, if it is not.
 fn check(mistake: Option<Mistake>) -> Result<(), String> {
-    let rows: Vec<Row> = LOADS.into_iter().map(|load| run(load, mistake)).collect();
+    let rows: Vec<Row> = loads().into_iter().map(|load| run(load, mistake)).collect();
     for row in &rows {
         let regret = row.regret();
         if regret.worst() > REGRET_MAX {

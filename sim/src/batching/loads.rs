@@ -1,10 +1,10 @@
-//! The twelve loads that every setting is judged by, and the settings.
+//! The loads that every setting is judged by, and the settings.
 
 use std::time::Duration;
 
 use batch::WaitSettings;
 
-/// Who sends what.
+/// Who sends what: one of `batch::loads`, in the units of the model.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// Its name, as in the table.
@@ -19,29 +19,18 @@ pub struct Load {
     pub rate: u32,
 }
 
-const fn closed(name: &'static str, producers: usize, record_bytes: usize, partitions: usize) -> Load {
-    Load { name, producers, record_bytes, partitions, rate: 0 }
+/// The twelve.
+#[must_use]
+pub fn loads() -> [Load; 12] {
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    batch::loads::LOADS.map(|load| Load {
+        name: load.name,
+        producers: size(load.producers),
+        record_bytes: size(load.record_bytes),
+        partitions: size(load.partitions),
+        rate: load.records_per_s.unwrap_or(0),
+    })
 }
-
-const fn open(name: &'static str, rate: u32, record_bytes: usize, partitions: usize) -> Load {
-    Load { name, producers: 256, record_bytes, partitions, rate }
-}
-
-/// All of them.
-pub const LOADS: [Load; 12] = [
-    closed("closed-1-100b", 1, 100, 1),
-    closed("closed-2-100b", 2, 100, 1),
-    closed("closed-4-1k", 4, 1 << 10, 4),
-    closed("closed-8-10k", 8, 10 << 10, 8),
-    closed("closed-8-64k", 8, 64 << 10, 8),
-    closed("closed-64-100b", 64, 100, 16),
-    closed("closed-256-100b", 256, 100, 16),
-    closed("closed-256-100b-1000p", 256, 100, 1000),
-    open("open-500-100b", 500, 100, 1),
-    open("open-5000-1k", 5_000, 1 << 10, 16),
-    open("open-40000-100b", 40_000, 100, 16),
-    open("open-90000-100b-1000p", 90_000, 100, 1000),
-];
 
 /// How commits are formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod model;
 
 use std::fmt::Write as _;
 
-pub use loads::{LOADS, Load, Setting};
+pub use loads::{Load, Setting, loads};
 use model::Model;
 pub use model::Outcome;
 

@@ -17,6 +17,8 @@ use std::time::Duration;
 
 pub use budget::LatencyBudget;
 
+use crate::average::Average;
+
 /// What is measured counts for so much of its moving average.
 const ALPHA: f64 = 0.2;
 /// A commit that takes so many times as long as usual counts no more than that: disks stall now and then.
@@ -103,11 +105,11 @@ impl CommitWait {
     pub fn new(settings: WaitSettings) -> Self {
         Self {
             settings,
-            commit_s: Average::default(),
-            share: Average::default(),
-            return_s: Average::default(),
-            gap_s: Average::default(),
-            waited_s: Average::default(),
+            commit_s: Average::new(ALPHA),
+            share: Average::new(ALPHA),
+            return_s: Average::new(ALPHA),
+            gap_s: Average::new(ALPHA),
+            waited_s: Average::new(ALPHA),
             began_at: None,
             last: LastCommit::default(),
         }
@@ -189,8 +191,11 @@ impl CommitWait {
         let patience = self.last.ended_at + Duration::from_secs_f64(PATIENCE * all_s);
         let until = if forming.is_budgeted { forming.due_by } else { forming.due_by.min(patience) };
         let left_s = (all_s - seconds(self.last.ended_at, now)).max(0.0);
-        let pays = forming.is_budgeted || count(forming.items) * left_s < missing * (commit_s - left_s);
-        if !pays || now >= until {
+        // Who takes longer than a commit to come back is no company, also when the time for it is nearly over: it may have
+        // come back by chance.
+        let is_prompt = all_s < commit_s;
+        let pays = is_prompt && count(forming.items) * left_s < missing * (commit_s - left_s);
+        if !(pays || forming.is_budgeted) || now >= until {
             return Verdict::Go;
         }
         // Asked again with each that comes back: less is left to wait for then.
@@ -201,20 +206,6 @@ impl CommitWait {
     #[must_use]
     pub fn effective_wait(&self) -> Duration {
         Duration::from_secs_f64(self.waited_s.get().unwrap_or(0.0))
-    }
-}
-
-/// An exponential moving average.
-#[derive(Clone, Copy, Debug, Default)]
-struct Average(Option<f64>);
-
-impl Average {
-    fn take(&mut self, sample: f64) {
-        self.0 = Some(self.0.map_or(sample, |average| average + ALPHA * (sample - average)));
-    }
-
-    fn get(&self) -> Option<f64> {
-        self.0
     }
 }
 

@@ -147,6 +147,27 @@ fn who_does_not_come_back_is_not_expected() {
     assert_eq!(wait.decide(NOW + 10 * COMMIT, &Forming { due_by: 9 * NOW, ..forming(1) }), Verdict::Go);
 }
 
+// A few producers that send by the clock: each may be the next one by chance.
+#[test]
+fn who_came_back_late_is_not_waited_for_however_late_it_is() {
+    let mut wait = CommitWait::new(WaitSettings::default());
+    let mut now = Duration::ZERO;
+    for _ in 0..20 {
+        wait.began(now, now);
+        now += COMMIT;
+        wait.ended(now, 1);
+        now += 50 * COMMIT;
+        wait.returned(now);
+    }
+    wait.began(now, now);
+    now += COMMIT;
+    wait.ended(now, 1);
+    for later in [0, 40, 49, 50, 51, 60] {
+        let now = now + later * COMMIT;
+        assert_eq!(wait.decide(now, &Forming { due_by: 2 * now, ..forming(1) }), Verdict::Go, "{later}");
+    }
+}
+
 #[test]
 fn a_disk_that_stalled_once_changes_little() {
     let mut wait = usual(2);
