@@ -56,8 +56,19 @@ def test_metrics_say_what_was_done(start_broker, topic_name):
     assert moved("takhin_bytes_sent_total") > 300 * 100
     assert moved("takhin_storage_cut_bytes_total") > 300 * 100
     assert moved("takhin_storage_checkpoints_total") >= 1
+    segments = broker.data_dir.rglob("*.log")
+    in_files = sum(file.stat().st_size for file in segments if re.fullmatch(r"\d{20}\.log", file.name))
+    assert watch.value(after, "takhin_batch_stored_bytes_total") == in_files > 0
+    assert 0 < moved("takhin_batch_stored_total") <= moved("takhin_storage_cut_batches_total")
+    assert moved("takhin_batch_saved_bytes_total") == (
+        moved("takhin_storage_cut_bytes_total") - moved("takhin_batch_stored_bytes_total")
+    )
+    assert watch.value(after, "takhin_batch_merge_failures_total") == 0
     assert watch.value(after, "takhin_wal_file_bytes", state="live") >= 64 << 20
     assert watch.value(after, "takhin_storage_log_end_offset", topic=topic, partition="0") == 300
+    # Bulk, as the records above are, waits for nobody.
+    CONFLUENT.produce(broker, topic, records[:1], partition=1)
+    assert 0 < watch.value(watch.metrics(broker), "takhin_batch_wait_seconds") < 1
     assert watch.value(after, "takhin_storage_log_end_offset", topic=topic, partition="1") == 0
     stored = watch.value(after, "takhin_storage_disk_usage_bytes", topic=topic, partition="0")
     assert stored == moved("takhin_storage_cut_bytes_total")

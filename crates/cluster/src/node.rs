@@ -73,6 +73,8 @@ pub struct NodeOptions {
     pub wal_bytes_max: u64,
     /// Bytes of one of them.
     pub wal_file_bytes: u64,
+    /// What moves the size of merged batches; `None`: the bounds of their topics alone hold.
+    pub merged_size: Option<batch::Settings>,
     /// Bytes that are to stay free on the file system; `None`: a twentieth of it, at most 1 GiB.
     pub free_bytes_min: Option<u64>,
 }
@@ -499,6 +501,7 @@ fn open_store(
         segment_bytes: options.log_defaults.roll.segment_bytes,
         pinned: pinned.clone(),
         free_bytes_min: options.free_bytes_min,
+        merged_size: options.merged_size.clone(),
         ..StoreOptions::default()
     };
     let mailbox = Arc::new(ProgressMailbox::default());

@@ -67,6 +67,7 @@ async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -
         wait: WaitSettings::default(),
         wal_bytes_max,
         wal_file_bytes: 1 << 20,
+        merged_size: None,
         free_bytes_min: Some(0),
     };
     Node::open(Arc::new(RealDisk), dir, options, Rc::new(Outcomes::default())).await.unwrap()

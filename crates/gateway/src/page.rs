@@ -52,6 +52,7 @@ impl Collector for Observed {
         self.traffic(&mut page)?;
         self.wal(&mut page)?;
         self.tails_and_cuts(&mut page)?;
+        self.batching(&mut page)?;
         self.checkpoints(&mut page)?;
         self.disk(&mut page)?;
         self.partitions(&mut page)
@@ -196,6 +197,31 @@ impl Observed {
         page.counter("takhin_storage_segments_created", "Segment files created.", store.segments_created)?;
         page.counter("takhin_storage_segments_removed", "Segment files removed.", store.segments_removed)?;
         page.gauge("takhin_storage_segment_files_open", "Segment files open.", store.files_open)
+    }
+
+    fn batching(&self, page: &mut Page<'_>) -> fmt::Result {
+        let (commit, store) = (&self.observation.node.commit, &self.observation.node.store);
+        page.gauge(
+            "takhin_batch_wait_seconds",
+            "How long the first record batch of a group waits before its commit begins, a moving average.",
+            commit.effective_wait.as_secs_f64(),
+        )?;
+        page.counter(
+            "takhin_batch_stored",
+            "Record batches that became of those in cuts, merged or as they were.",
+            store.batches_stored,
+        )?;
+        page.counter("takhin_batch_stored_bytes", "Their bytes.", store.bytes_stored)?;
+        page.counter(
+            "takhin_batch_saved_bytes",
+            "Bytes fewer than were sent.",
+            store.bytes.saturating_sub(store.bytes_stored),
+        )?;
+        page.counter(
+            "takhin_batch_merge_failures",
+            "Record batches stored as they were sent because merging them failed.",
+            store.merge_failures,
+        )
     }
 
     fn checkpoints(&self, page: &mut Page<'_>) -> fmt::Result {

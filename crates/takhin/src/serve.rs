@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use batch::merge::{CodecChoice, MergeOptions};
 use batch::wait::WaitSettings;
+use batch::{PolicyName, Settings as BatchSettings};
 use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
 use cluster::{
     log_config::{LogConfig, MergeConfig},
@@ -22,7 +23,7 @@ use wire::record::Codec;
 use crate::{
     cli::Settings,
     command,
-    config::{BatchCodec, Config, InForce},
+    config::{BatchCodec, BatchPolicy, Config, InForce},
     data_dir::DataDir,
     logging, output,
     signals::Signals,
@@ -128,6 +129,7 @@ fn node_options(config: &Config, data_dir: &DataDir) -> NodeOptions {
         wal_bytes_max: config.storage.wal_max_bytes,
         wal_file_bytes: WAL_FILE_BYTES,
         free_bytes_min: config.storage.free_space_min,
+        merged_size: merged_size(config),
     }
 }
 
@@ -136,6 +138,22 @@ fn wait_settings(config: &Config) -> WaitSettings {
     let kafka = &config.kafka;
     let items_max = usize::try_from(kafka.batch_max_size).unwrap_or(usize::MAX);
     WaitSettings { linger: kafka.batch_linger, is_adaptive: kafka.batch_adaptive_enabled, items_max }
+}
+
+/// What moves the size of merged batches, if the policy is one that does.
+fn merged_size(config: &Config) -> Option<BatchSettings> {
+    let kafka = &config.kafka;
+    let size = |number: i32| usize::try_from(number).unwrap_or(usize::MAX);
+    let moves = kafka.batch_adaptive_enabled && kafka.batch_adaptive_policy == BatchPolicy::Throughput;
+    moves.then(|| BatchSettings {
+        max_size: size(kafka.batch_max_size),
+        max_bytes: usize::try_from(kafka.batch_max_bytes).unwrap_or(usize::MAX),
+        linger: kafka.batch_linger,
+        is_adaptive: true,
+        adaptive_min_size: size(kafka.batch_adaptive_min_size),
+        adaptive_max_size: size(kafka.batch_adaptive_max_size),
+        policy: PolicyName::Throughput,
+    })
 }
 
 /// What a topic without configs of its own has for its logs.

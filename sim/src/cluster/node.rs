@@ -243,6 +243,7 @@ fn options(node: &Node, room: &Room) -> ReplicaOptions {
             },
             segment_bytes: 16 << 10,
             open_files_max: 4,
+            merged_size: None,
             pinned: PinnedBytes::new(),
             free_bytes_min: Some(0),
         },

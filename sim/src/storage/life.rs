@@ -110,6 +110,7 @@ impl Sizes {
                 _ => 60_000,
             },
             open_files_max: 3,
+            merged_size: None,
             pinned: PinnedBytes::new(),
             // Space runs out for real here.
             free_bytes_min: Some(0),

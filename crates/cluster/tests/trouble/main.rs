@@ -66,6 +66,7 @@ impl Bench {
             wait: WaitSettings::default(),
             wal_bytes_max: 4 << 20,
             wal_file_bytes: 1 << 20,
+            merged_size: None,
             free_bytes_min: Some(FREE_BYTES_MIN),
         };
         let outcomes = Rc::new(Outcomes::default());

@@ -9,20 +9,20 @@ use batch::Merger;
 use env::Instant;
 use env::disk::{DiskError, DiskFile, Operation};
 
-use super::append::{ActiveSegment, Planner, Ready, Run, encode};
+use super::append::{Planner, Ready, Run, encode};
 use super::dirty::{CheckpointLimits, Dirty};
+use super::size::MergedSize;
 use super::space::{SpaceNews, SpaceWatch};
 use super::stats::StoreStats;
+use super::steps::{active_of, chunk_len, drop_below, record_of, segment_record};
 use super::write::WriteBuffer;
-use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord, SegmentRecord};
+use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord};
 use crate::id::{PartitionId, ShardId};
 use crate::partition_log::{
-    Cut, DeletedLog, ReadError, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
+    Cut, DeletedLog, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
 };
 use crate::planted::planted;
 
-/// Bytes collected before they are written: a huge page with room for a batch of common size behind.
-const WRITE_BYTES: usize = 3 << 19;
 /// Bytes stored before a step ends, so that shards hear of it.
 const STEP_BYTES_MAX: u64 = 8 << 20;
 /// Works done before a step ends.
@@ -109,6 +109,7 @@ pub struct WriterCore {
     queue: VecDeque<Work>,
     dirty: Dirty,
     merger: Merger,
+    size: Option<MergedSize>,
     buffer: WriteBuffer,
     space: SpaceWatch,
     stats: StoreStats,
@@ -122,6 +123,7 @@ impl WriterCore {
         limits: CheckpointLimits,
         roll: RollLimits,
         space: SpaceWatch,
+        size: Option<MergedSize>,
     ) -> Self {
         Self {
             files,
@@ -131,6 +133,7 @@ impl WriterCore {
             queue: VecDeque::new(),
             dirty: Dirty::default(),
             merger: Merger::default(),
+            size,
             buffer: WriteBuffer::default(),
             space,
             stats: StoreStats::default(),
@@ -249,6 +252,7 @@ impl WriterCore {
     }
 
     fn store(&mut self, cut: &Cut, now: Instant) -> Result<(), StoreError> {
+        let begin = Instant::now();
         let mut stored = StoredPart::clone(&cut.log.stored());
         let mut record = record_of(cut);
         let dropped = drop_below(&mut stored, cut.log_start);
@@ -266,6 +270,9 @@ impl WriterCore {
         self.stats.cuts += 1;
         self.stats.batches += cut.batch_count();
         self.stats.bytes += cut.bytes();
+        if let Some(size) = &mut self.size {
+            size.stored(&readable, begin);
+        }
         self.space.wrote();
         self.dirty.stored(record, cut.bytes(), cut.batch_count(), now);
         for view in dropped {
@@ -284,8 +291,11 @@ impl WriterCore {
     ) -> Result<(), StoreError> {
         let active = active_of(stored)?;
         let roll = cut.roll.unwrap_or(self.roll);
-        let Planner { runs, failed, .. } =
-            Planner::new(&mut self.merger, active, chunk, roll, cut.merge).plan();
+        let merge = match &self.size {
+            Some(size) => cut.merge.map(|options| size.within(options)),
+            None => cut.merge,
+        };
+        let Planner { runs, failed, .. } = Planner::new(&mut self.merger, active, chunk, roll, merge).plan();
         self.stats.merge_failures += failed;
         for run in runs {
             if run.new_segment.is_some()
@@ -448,71 +458,4 @@ impl WriterCore {
             let _ = disk.remove_dir(&self.files.dir(partition));
         }
     }
-}
-
-/// How many of `batches` are merged and written at once.
-fn chunk_len(batches: &[&TailBatch]) -> usize {
-    let mut bytes = 0;
-    let is_more = |batch: &&&TailBatch| {
-        let is_more = bytes < WRITE_BYTES;
-        bytes += batch.bytes.len();
-        is_more
-    };
-    batches.iter().take_while(is_more).count()
-}
-
-fn record_of(cut: &Cut) -> PartitionRecord {
-    let mut record = PartitionRecord {
-        is_whole: cut.is_new,
-        epoch_base: cut.epoch_base,
-        log_start: cut.log_start,
-        stored_end: cut.log_end,
-        epochs: cut.epochs.clone(),
-        ..PartitionRecord::change(cut.log.partition, cut.log.shard, cut.index)
-    };
-    record.set_producers(cut.producers.clone());
-    record
-}
-
-fn segment_record(view: &SegmentView) -> SegmentRecord {
-    SegmentRecord {
-        synced: view.readable,
-        end_offset: view.end_offset,
-        max_timestamp: view.max_timestamp,
-        offset_of_max_timestamp: view.offset_of_max_timestamp,
-        index: view.segment.index_mark(),
-    }
-}
-
-/// The segment that is appended to, as far as the plan needs to know it.
-fn active_of(stored: &mut StoredPart) -> Result<Option<ActiveSegment>, DiskError> {
-    let Some(view) = &mut stored.active else { return Ok(None) };
-    if view.first_timestamp.is_none() {
-        let first = match view.segment.scan(0, view.readable, |_| true) {
-            Err(ReadError::Disk(error)) => return Err(error),
-            // Readers are told what is wrong with the batch; here it has no age.
-            Err(_) | Ok(None) => None,
-            Ok(Some(batch)) => Some(batch.max_timestamp),
-        };
-        view.first_timestamp = Some(first.unwrap_or(-1));
-    }
-    Ok(Some(ActiveSegment {
-        base_offset: view.segment.base_offset(),
-        len: view.readable,
-        first_timestamp: view.first_timestamp.unwrap_or(-1),
-    }))
-}
-
-/// Takes out segments that lie below the log start as a whole. If the active one does, nothing is left, and the next batch
-/// begins a new segment: a log whose records are all deleted takes no space.
-fn drop_below(stored: &mut StoredPart, log_start: i64) -> Vec<SegmentView> {
-    let count = stored.sealed.partition_point(|view| view.end_offset <= log_start);
-    let mut dropped = stored.sealed[..count].to_vec();
-    if count > 0 {
-        stored.sealed = stored.sealed[count..].into();
-    }
-    if stored.sealed.is_empty() {
-        dropped.extend(stored.active.take_if(|active| active.end_offset <= log_start));
-    }
-    dropped
 }

@@ -25,8 +25,10 @@ mod core;
 mod dirty;
 mod mailbox;
 mod recovery;
+mod size;
 mod space;
 mod stats;
+mod steps;
 mod store;
 mod write;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use env::disk::{Access, Caching, Disk, DiskFile};
 
 use super::core::{StoreError, WriterCore};
+use super::size::MergedSize;
 use super::space::SpaceWatch;
 use super::store::StoreOptions;
 use crate::checkpoint::{CheckpointLog, PartitionRecord, ShardState};
@@ -96,7 +97,8 @@ impl WriterCore {
             Recovered { shards: state.shards, logs, due: options.due, pinned: Arc::clone(&options.pinned) };
         let space = SpaceWatch::new(files.disk(), dir.to_owned(), options.free_bytes_min)?;
         let roll = RollLimits { segment_bytes: options.segment_bytes, segment_ms: i64::MAX };
-        let mut core = Self::new(files, checkpoint, options.checkpoint, roll, space);
+        let size = options.merged_size.as_ref().map(MergedSize::new);
+        let mut core = Self::new(files, checkpoint, options.checkpoint, roll, space, size);
         // Replay may begin the next segment earlier than the life before did: no checkpoint may call one full that power loss
         // makes longer again.
         cut.into_iter().for_each(|(segment, file)| core.sync_with_next(segment, file));

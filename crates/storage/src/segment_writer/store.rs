@@ -27,6 +27,8 @@ pub struct StoreOptions {
     pub open_files_max: usize,
     /// Bytes that are to stay free on the file system; `None`: a twentieth of it, at most 1 GiB.
     pub free_bytes_min: Option<u64>,
+    /// What moves the size of merged batches; `None`: each cut's own bounds alone hold.
+    pub merged_size: Option<batch::Settings>,
     /// Counts the memory that tails pin; whoever proposes tests it against `storage.tail.max.bytes`.
     pub pinned: Arc<PinnedBytes>,
 }
@@ -39,6 +41,7 @@ impl Default for StoreOptions {
             segment_bytes: 1 << 30,
             open_files_max: 256,
             free_bytes_min: None,
+            merged_size: None,
             pinned: PinnedBytes::new(),
         }
     }

@@ -50,6 +50,7 @@ pub(crate) fn options(segment_bytes: u64, good_bytes: u64) -> StoreOptions {
         segment_bytes,
         open_files_max: 3,
         free_bytes_min: Some(1000),
+        merged_size: None,
         pinned: PinnedBytes::new(),
     }
 }

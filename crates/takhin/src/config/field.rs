@@ -36,6 +36,7 @@ field_from_str!(
     String,
     PathBuf,
     super::BatchCodec,
+    super::BatchPolicy,
     super::LogLevel,
     super::LogFormat
 );

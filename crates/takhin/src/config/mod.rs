@@ -299,6 +299,16 @@ words! {
 }
 
 words! {
+    /// What chooses the size of merged batches.
+    BatchPolicy {
+        /// What is at hand.
+        Company = "company",
+        /// Whether throughput improves.
+        Throughput = "throughput",
+    }
+}
+
+words! {
     /// The form of messages.
     LogFormat {
         /// Lines to read.

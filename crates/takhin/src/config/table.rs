@@ -6,7 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BatchCodec, LogFormat, LogLevel, Values,
+    BatchCodec, BatchPolicy, LogFormat, LogLevel, Values,
     listener::{self, Endpoint},
     rule::{Rule, Word},
 };
@@ -139,6 +139,9 @@ table! {
         /// The broker chooses how long a batch waits and how large a merged batch becomes, within the bounds. Without it a group
         /// waits until its first batch has waited kafka.batch.linger.ms or kafka.batch.max.size batches are there.
         batch_adaptive_enabled: bool = "kafka.batch.adaptive.enabled", Rule::Flag, "true";
+        /// What chooses how large merged batches become: company, as much as is at hand when a tail is stored; throughput, every 5 s
+        /// a tenth more if storing became faster, a tenth less if slower.
+        batch_adaptive_policy: BatchPolicy = "kafka.batch.adaptive.policy", Rule::Choice(BatchPolicy::WORDS), "company";
         /// Records of a merged batch: the least that is aimed at.
         batch_adaptive_min_size: i32 = "kafka.batch.adaptive.min.size", integer(1, INT_MAX, "records"), "16";
         /// Records of a merged batch: the most that is aimed at; of this and kafka.batch.max.size the smaller one holds.
