@@ -27,6 +27,8 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::InitProducerId,
     ApiKey::OffsetForLeaderEpoch,
     ApiKey::DescribeLogDirs,
+    ApiKey::DescribeConfigs,
+    ApiKey::IncrementalAlterConfigs,
 ];
 
 /// Who asks, and with what.
@@ -83,6 +85,13 @@ pub(crate) async fn answer(
         }
         ApiKey::DescribeLogDirs => {
             reply(request, out, async |r| cluster::describe_log_dirs::handle(broker, &caller, r).await).await
+        }
+        ApiKey::DescribeConfigs => {
+            reply(request, out, async |r| admin::describe_configs::handle(broker, &caller, r)).await
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            reply(request, out, async |r| admin::incremental_alter_configs::handle(broker, &caller, r).await)
+                .await
         }
         ApiKey::Fetch => data::fetch::answer(broker, &caller, request).await.map(|answer| *out = answer),
         ApiKey::ListOffsets => {

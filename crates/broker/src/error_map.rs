@@ -1,6 +1,6 @@
 //! Our errors to Kafka's codes: the only place, and exhaustive.
 
-use cluster::node::{CreateTopicError, DeleteTopicError};
+use cluster::node::{AlterTopicError, CreateTopicError, DeleteTopicError};
 use cluster::shard::outcome::{ProposeError, Refused};
 use storage::partition_log::ReadError;
 use wire::error::ErrorCode;
@@ -40,6 +40,14 @@ pub(crate) fn create_topic(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::WritesRefused(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         CreateTopicError::Random(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
         CreateTopicError::Propose(error) => propose(error),
+    }
+}
+
+/// A topic whose configs were not changed.
+pub(crate) fn alter_topic(error: &AlterTopicError) -> ErrorCode {
+    match error {
+        AlterTopicError::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        AlterTopicError::Propose(error) => propose(error),
     }
 }
 

@@ -1,4 +1,4 @@
-//! CreateTopics and DeleteTopics.
+//! CreateTopics, DeleteTopics, and topics' configs.
 
 use std::borrow::Cow;
 
@@ -8,6 +8,8 @@ use wire::{
     message::{
         create_topics::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest},
         delete_topics::{DeleteTopicState, DeleteTopicsRequest},
+        describe_configs::{DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult},
+        incremental_alter_configs::{AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest},
     },
 };
 
@@ -16,6 +18,9 @@ use crate::{
     client::{Limits, To},
     connection::left,
 };
+
+/// A topic as the resource whose configs are asked for or changed, by Kafka's number.
+const TOPIC: i8 = 2;
 
 /// A topic to be made.
 #[derive(Debug, Clone, Default)]
@@ -92,6 +97,72 @@ impl Client {
         });
         self.leaders.remove(name);
         deleted?
+    }
+
+    /// Changes configs of a topic: new values by name, `None` for the default.
+    ///
+    /// # Errors
+    /// What the broker refuses, as [`ClientError`] says; nothing was changed then.
+    pub fn alter_topic(
+        &mut self,
+        name: &str,
+        changes: &[(String, Option<String>)],
+    ) -> Result<(), ClientError> {
+        const SET: i8 = 0;
+        const DELETE: i8 = 1;
+        let change = |(name, value): &(String, Option<String>)| AlterableConfig {
+            name: Cow::Owned(name.clone()),
+            config_operation: if value.is_some() { SET } else { DELETE },
+            value: value.clone().map(Cow::Owned),
+        };
+        self.retry(|client, deadline| {
+            let resource = AlterConfigsResource {
+                resource_type: TOPIC,
+                resource_name: Cow::Borrowed(name),
+                configs: changes.iter().map(change).collect(),
+            };
+            let request =
+                IncrementalAlterConfigsRequest { resources: vec![resource].into(), validate_only: false };
+            client.call(To::Any, &request, Limits::until(deadline), |response, broker| {
+                let result = response.responses.iter().next();
+                let (code, message) = result
+                    .map_or((ErrorCode::UNKNOWN_SERVER_ERROR.code(), None), |result| {
+                        (result.error_code, result.error_message)
+                    });
+                refusal(broker, ApiKey::IncrementalAlterConfigs, name, code, message)
+            })
+        })
+    }
+
+    /// The configs that were set for a topic.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn topic_configs(&mut self, name: &str) -> Result<Vec<(String, String)>, ClientError> {
+        const SET_FOR_THE_TOPIC: i8 = 1;
+        self.retry(|client, deadline| {
+            let resource = DescribeConfigsResource {
+                resource_type: TOPIC,
+                resource_name: Cow::Borrowed(name),
+                configuration_keys: None,
+            };
+            let request = DescribeConfigsRequest {
+                resources: vec![resource].into(),
+                ..DescribeConfigsRequest::default()
+            };
+            client.call(To::Any, &request, Limits::until(deadline), |response, broker| {
+                let Some(result) = response.results.iter().next() else {
+                    let code = ErrorCode::UNKNOWN_SERVER_ERROR.code();
+                    return refusal(broker, ApiKey::DescribeConfigs, name, code, None).map(|()| Vec::new());
+                };
+                refusal(broker, ApiKey::DescribeConfigs, name, result.error_code, result.error_message)?;
+                let own = result.configs.iter().filter(|config| config.config_source == SET_FOR_THE_TOPIC);
+                let pair = |config: DescribeConfigsResourceResult<'_>| {
+                    (config.name.into_owned(), config.value.unwrap_or_default().into_owned())
+                };
+                Ok(own.map(pair).collect())
+            })
+        })
     }
 
     /// What the broker is given to do it: less than we wait for its answer.

@@ -161,6 +161,17 @@ pub enum DeleteTopicError {
     Propose(#[from] ProposeError),
 }
 
+/// A topic's configs were not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum AlterTopicError {
+    /// There is none with this id.
+    #[error("there is no topic with this id")]
+    Unknown,
+    /// It could not be committed.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+}
+
 /// See the module's head. `W` is who waits for a record batch's commit.
 pub struct Node<W> {
     cluster_id: String,
@@ -172,6 +183,7 @@ pub struct Node<W> {
     committer: Rc<Committer<W>>,
     storekeeper: Rc<Storekeeper>,
     wal: Rc<WalClient>,
+    stir: Rc<Stir>,
     /// The next producer id of the block at hand, and the one behind it.
     producer_ids: Cell<(i64, i64)>,
 }
@@ -266,6 +278,7 @@ impl<W: 'static> Node<W> {
             committer,
             storekeeper,
             wal,
+            stir: stir.clone(),
             producer_ids: Cell::new((0, 0)),
         });
         node.finish_topics().await?;
@@ -390,6 +403,25 @@ impl<W: 'static> Node<W> {
             return Err(DeleteTopicError::Unknown);
         };
         self.tell_data_shard(entry::partitions_deleted(partitions_of(&topic))).await?;
+        Ok(())
+    }
+
+    /// Changes configs of a topic: new values by name, `None` for the default. Whoever asks has checked them.
+    ///
+    /// # Errors
+    /// [`AlterTopicError`].
+    pub async fn alter_topic_configs(
+        &self,
+        id: TopicId,
+        changes: BTreeMap<String, Option<String>>,
+    ) -> Result<(), AlterTopicError> {
+        let Applied::TopicConfigsChanged(_) =
+            self.change(Record::TopicConfigsChanged { id, changes }).await?
+        else {
+            return Err(AlterTopicError::Unknown);
+        };
+        // What was kept may be too old now, though nobody writes.
+        self.stir.stir();
         Ok(())
     }
 

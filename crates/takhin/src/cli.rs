@@ -32,7 +32,7 @@ pub(crate) enum Command {
     /// Check a configuration, or show what is in force
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// List, create, delete and describe topics
+    /// List, create, alter, delete and describe topics
     #[command(subcommand)]
     Topic(TopicCommand),
     /// Write records, one for each line of standard input
@@ -140,7 +140,23 @@ pub(crate) enum TopicCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Show a topic's partitions: leaders, replicas, first and next offsets
+    /// Change a topic's configuration
+    Alter {
+        /// Its name
+        #[arg(value_name = "TOPIC")]
+        name: String,
+        /// A new value, such as batch.merge.enable=false
+        #[arg(short, long, value_name = "KEY=VALUE", value_parser = key_value, required_unless_present = "delete_config")]
+        config: Vec<(String, String)>,
+        /// Have the default hold again
+        #[arg(long, value_name = "KEY")]
+        delete_config: Vec<String>,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show a topic's configuration and partitions: leaders, replicas, first and next offsets
     Describe {
         /// Its name
         #[arg(value_name = "TOPIC")]

@@ -17,7 +17,7 @@ pub struct Topic {
     pub name: Arc<str>,
     /// The shard of each partition.
     pub shards: Vec<ShardId>,
-    /// Configs that were set at creation.
+    /// Configs that were set.
     pub configs: BTreeMap<String, String>,
 }
 
@@ -32,6 +32,8 @@ pub enum Applied {
     TopicCollides(Arc<str>),
     /// The topic is gone.
     TopicDeleted(Arc<Topic>),
+    /// The topic's configs are these now.
+    TopicConfigsChanged(Arc<Topic>),
     /// UNKNOWN_TOPIC_ID: it was gone before.
     TopicUnknown,
     /// These producer ids are the proposer's: `first` and the `count` − 1 after it.
@@ -81,6 +83,7 @@ impl Image {
         match record {
             Record::TopicCreated(topic) => self.create(topic),
             Record::TopicDeleted(id) => self.delete(id),
+            Record::TopicConfigsChanged { id, changes } => self.change_configs(id, changes),
             Record::ProducerIdsReserved { count } => {
                 let first = self.next_producer_id;
                 self.next_producer_id += count;
@@ -116,6 +119,23 @@ impl Image {
         self.by_name.remove(&topic.name);
         self.by_collision_key.remove(&collision_key(&topic.name));
         Applied::TopicDeleted(topic)
+    }
+
+    fn change_configs(&mut self, id: TopicId, changes: BTreeMap<String, Option<String>>) -> Applied {
+        let Some(topic) = self.by_id.get_mut(&id) else {
+            return Applied::TopicUnknown;
+        };
+        let mut changed = Topic::clone(topic);
+        for (name, value) in changes {
+            match value {
+                Some(value) => changed.configs.insert(name, value),
+                None => changed.configs.remove(&name),
+            };
+        }
+        let changed = Arc::new(changed);
+        *topic = changed.clone();
+        self.by_name.insert(changed.name.clone(), changed.clone());
+        Applied::TopicConfigsChanged(changed)
     }
 
     /// The records that make an empty image equal to this one: its snapshot.

@@ -96,3 +96,40 @@ fn topic_names_follow_kafkas_rules() {
         assert!(check_topic_name(name).is_err(), "{name}");
     }
 }
+
+#[test]
+fn changes_of_configs_follow_each_other_and_survive_a_snapshot() {
+    let mut image = Image::default();
+    image.apply(topic(1, "a"));
+    let change = |changes: &[(&str, Option<&str>)]| Record::TopicConfigsChanged {
+        id: TopicId([1; 16]),
+        changes: changes.iter().map(|(name, value)| ((*name).into(), value.map(Into::into))).collect(),
+    };
+    // Two requests that saw the same image: neither takes back what the other did.
+    image.apply(change(&[("max.message.bytes", None), ("retention.ms", Some("5"))]));
+    image.apply(change(&[("segment.ms", Some("6")), ("retention.ms", Some("7"))]));
+    let expected =
+        BTreeMap::from([("retention.ms", "7"), ("segment.ms", "6")].map(|(k, v)| (k.into(), v.into())));
+    assert_eq!(image.topic("a").unwrap().configs, expected);
+    assert_eq!(image.topic_by_id(TopicId([1; 16])).unwrap().configs, expected);
+    let mut again = Image::default();
+    for record in image.snapshot() {
+        let mut bytes = Vec::new();
+        record.write(&mut bytes);
+        again.apply(Record::read(&mut Reader::new(&bytes)).unwrap());
+    }
+    assert_eq!(again.topic("a").unwrap().configs, expected);
+    assert_eq!(image.apply(Record::TopicDeleted(TopicId([2; 16]))), Applied::TopicUnknown);
+}
+
+#[test]
+fn a_change_of_configs_is_read_as_it_was_written() {
+    let changes = BTreeMap::from([("a".to_owned(), Some("1".to_owned())), ("b".to_owned(), None)]);
+    let record = Record::TopicConfigsChanged { id: TopicId([3; 16]), changes };
+    let mut bytes = Vec::new();
+    record.write(&mut bytes);
+    assert_eq!(Record::read(&mut Reader::new(&bytes)).unwrap(), record);
+    // docs/format/entry.md
+    assert_eq!(bytes[..2], [4, 0]);
+    assert_eq!(bytes[18..], [0, 0, 0, 2, 2, b'a', 2, b'1', 2, b'b', 0]);
+}

@@ -3,6 +3,7 @@
 //! A record is a kind byte, a version byte and fields in Kafka's compact encodings. A kind or version that this
 //! build does not know is an error, never a guess: a log written by a newer build is not half understood.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use storage::id::{ShardId, TopicId};
@@ -12,6 +13,7 @@ const VERSION: i8 = 0;
 const TOPIC_CREATED: i8 = 1;
 const TOPIC_DELETED: i8 = 2;
 const PRODUCER_IDS_RESERVED: i8 = 3;
+const TOPIC_CONFIGS_CHANGED: i8 = 4;
 
 /// A topic as it was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,14 @@ pub enum Record {
     ProducerIdsReserved {
         /// How many.
         count: i64,
+    },
+    /// Some of a topic's configs are others. Whoever wrote it has checked names and values; changes of several requests follow
+    /// each other, and none takes back what it does not name.
+    TopicConfigsChanged {
+        /// Which.
+        id: TopicId,
+        /// New values by name; `None`: the default holds again.
+        changes: BTreeMap<String, Option<String>>,
     },
 }
 
@@ -72,6 +82,18 @@ impl Record {
                 writer.int8(VERSION);
                 writer.int64(*count);
             }
+            Record::TopicConfigsChanged { id, changes } => {
+                writer.int8(TOPIC_CONFIGS_CHANGED);
+                writer.int8(VERSION);
+                writer.uuid(Uuid(id.0));
+                writer.uint32(
+                    u32::try_from(changes.len()).expect("there are at most a few dozen config names"),
+                );
+                for (name, value) in changes {
+                    writer.string(name, Form::Compact);
+                    writer.nullable_string(value.as_deref(), Form::Compact);
+                }
+            }
         }
     }
 
@@ -88,6 +110,14 @@ impl Record {
             TOPIC_CREATED => Ok(Record::TopicCreated(TopicRecord::read(bytes)?)),
             TOPIC_DELETED => Ok(Record::TopicDeleted(TopicId(bytes.uuid()?.0))),
             PRODUCER_IDS_RESERVED => Ok(Record::ProducerIdsReserved { count: bytes.int64()? }),
+            TOPIC_CONFIGS_CHANGED => {
+                let (id, mut changes) = (TopicId(bytes.uuid()?.0), BTreeMap::new());
+                for _ in 0..bytes.uint32()? {
+                    let name = bytes.string(Form::Compact)?.into_owned();
+                    changes.insert(name, bytes.nullable_string(Form::Compact)?.map(Cow::into_owned));
+                }
+                Ok(Record::TopicConfigsChanged { id, changes })
+            }
             _ => Err(RecordError::Unknown { kind, version }),
         }
     }

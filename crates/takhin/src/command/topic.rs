@@ -1,4 +1,6 @@
-//! `takhin topic list|create|delete|describe`.
+//! `takhin topic list|create|alter|delete|describe`.
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use client::{At, Client, ClientError, NewTopic};
@@ -31,6 +33,11 @@ pub(crate) fn run(command: TopicCommand) -> Result<()> {
         }
         TopicCommand::Delete { names, if_exists, cluster, output } => {
             delete(&mut super::client(&cluster), &names, if_exists, &output)?;
+        }
+        TopicCommand::Alter { name, config, delete_config, cluster, output } => {
+            let set = config.into_iter().map(|(key, value)| (key, Some(value)));
+            let changes: Vec<_> = set.chain(delete_config.into_iter().map(|key| (key, None))).collect();
+            alter(&mut super::client(&cluster), &name, &changes, &output)?;
         }
         TopicCommand::Describe { name, cluster, output } => {
             describe(&mut super::client(&cluster), &name, &output)?;
@@ -79,6 +86,26 @@ fn delete(client: &mut Client, names: &[String], if_exists: bool, output: &Outpu
     Ok(())
 }
 
+fn alter(
+    client: &mut Client,
+    name: &str,
+    changes: &[(String, Option<String>)],
+    output: &OutputArgs,
+) -> Result<()> {
+    client.alter_topic(name, changes)?;
+    let configs: BTreeMap<_, _> = client.topic_configs(name)?.into_iter().collect();
+    let json = json!({ "name": name, "configs": configs });
+    Output::new(output).value(&json, |out| writeln!(out, "topic {name}: {}", shown(&configs)))?;
+    Ok(())
+}
+
+fn shown(configs: &BTreeMap<String, String>) -> String {
+    if configs.is_empty() {
+        return "no configs of its own".to_owned();
+    }
+    configs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(" ")
+}
+
 /// Whether it was done; where `excused`, this code says that there was nothing to do.
 fn unless(excused: bool, code: ErrorCode, done: Result<(), ClientError>) -> Result<bool, ClientError> {
     match done {
@@ -120,7 +147,10 @@ fn describe(client: &mut Client, name: &str, output: &OutputArgs) -> Result<()> 
         ]);
     }
     let (id, internal) = (topic.id.to_string(), topic.is_internal);
-    let json = json!({ "name": name, "topicId": id, "internal": internal, "partitions": partitions });
+    let configs: BTreeMap<_, _> = client.topic_configs(name)?.into_iter().collect();
+    let json = json!({
+        "name": name, "topicId": id, "internal": internal, "configs": configs, "partitions": partitions
+    });
     Output::new(output).value(&json, |out| {
         writeln!(
             out,
@@ -128,6 +158,7 @@ fn describe(client: &mut Client, name: &str, output: &OutputArgs) -> Result<()> 
             topic.partitions.len(),
             if internal { ", internal" } else { "" }
         )?;
+        writeln!(out, "{}", shown(&configs))?;
         table.write(out)
     })?;
     Ok(())

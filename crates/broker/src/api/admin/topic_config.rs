@@ -11,6 +11,7 @@ use cluster::commit::TopicWait;
 use cluster::log_config::LogConfig;
 use wire::record::TimestampType;
 
+pub(crate) use super::topic_config_table::elements;
 use super::topic_config_table::{self as table, TABLE};
 
 /// Configs that a topic must not have; the texts are Kafka's.
@@ -139,6 +140,45 @@ fn parse_into<T: std::str::FromStr>(place: &mut T, value: &str) {
     if let Ok(parsed) = value.parse() {
         *place = parsed;
     }
+}
+
+/// What configs may be of, by Kafka's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResourceType {
+    Topic,
+    Broker,
+    BrokerLogger,
+    ClientMetrics,
+    Group,
+}
+
+impl ResourceType {
+    /// The type of this number.
+    pub(crate) fn of(number: i8) -> Option<Self> {
+        Some(match number {
+            2 => Self::Topic,
+            4 => Self::Broker,
+            8 => Self::BrokerLogger,
+            16 => Self::ClientMetrics,
+            32 => Self::Group,
+            _ => return None,
+        })
+    }
+}
+
+/// The default of a config that is a list; `None` when it is none.
+pub(crate) fn list_default(name: &str) -> Option<&'static str> {
+    table::find(name).filter(|known| known.is_list()).map(|known| known.default)
+}
+
+/// Kafka's default of a config.
+pub(crate) fn default_of(name: &str) -> Option<&'static str> {
+    table::find(name).map(|known| known.default)
+}
+
+/// Kafka's number for the type of a config's values; 0 where there is no such config.
+pub(crate) fn type_number(name: &str) -> i8 {
+    table::find(name).map_or(0, table::Known::type_number)
 }
 
 /// Checks one config.

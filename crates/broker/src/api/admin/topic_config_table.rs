@@ -97,6 +97,22 @@ impl Known {
         !self.name.starts_with(INTERNAL)
     }
 
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::SomeOf(_) | Kind::ThrottledReplicas)
+    }
+
+    /// Kafka's number for the type of its values.
+    pub(super) fn type_number(&self) -> i8 {
+        match self.kind {
+            Kind::Bool => 1,
+            Kind::OneOf(_) => 2,
+            Kind::Int(..) | Kind::GzipLevel => 3,
+            Kind::Long(_) => 5,
+            Kind::Ratio => 6,
+            Kind::SomeOf(_) | Kind::ThrottledReplicas => 7,
+        }
+    }
+
     /// Checks a value as Kafka does: spaces around it don't count.
     pub(super) fn check(&self, value: &str) -> Result<(), ConfigError> {
         let refuse = |why: String| Err(ConfigError::Value { name: self.name, value: value.to_owned(), why });
@@ -165,6 +181,6 @@ impl Known {
 }
 
 /// The elements of a list; an empty text is an empty list.
-pub(super) fn elements(list: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn elements(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(move |_| !list.is_empty())
 }

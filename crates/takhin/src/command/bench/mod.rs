@@ -1,7 +1,7 @@
 //! `takhin bench`: a load generator for any Kafka broker, one thread, many connections.
 //!
 //! - `produce`, `consume`, `e2e` measure what the command line says; `preset` has the benchmarks of docs/bench.md.
-//! - [`lane`] is a connection that writes, [`reader`] one that reads; [`run`] is what they share and who watches them.
+//! - [`lane`] is a connection that writes, [`reader`] one that reads; [`mod@run`] is what they share and who watches them.
 //! - [`batches`] are encoded before the run; [`schedule`] says when an open loop sends.
 //! - [`tally`] counts, [`report`] prints.
 //!
