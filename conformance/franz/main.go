@@ -39,6 +39,7 @@ type ask struct {
 	Acks       string `json:"acks"`
 	Idempotent bool   `json:"idempotent"`
 	BatchBytes int32  `json:"batch_bytes"`
+	Alone      bool   `json:"alone"`
 	Offset     int64  `json:"offset"`
 	Count      int    `json:"count"`
 	TimeoutMs  int64  `json:"timeout_ms"`
@@ -135,6 +136,11 @@ func produce(ctx context.Context, a *ask) (answer, error) {
 				results[i] = result{Offset: -1, Error: errorName(err)}
 			}
 		})
+		if a.Alone {
+			if err := client.Flush(ctx); err != nil {
+				return answer{}, err
+			}
+		}
 	}
 	return answer{Results: results}, client.Flush(ctx)
 }

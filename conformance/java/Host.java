@@ -107,6 +107,7 @@ public class Host {
     private static void produce(JsonNode ask, ArrayNode results) throws Exception {
         List<Future<RecordMetadata>> sent = new ArrayList<>();
         ByteArraySerializer s = new ByteArraySerializer();
+        boolean alone = ask.path("alone").asBoolean();
         try (KafkaProducer<byte[], byte[]> producer = new KafkaProducer<>(properties(ask), s, s)) {
             for (JsonNode r : ask.get("records")) {
                 Long timestamp = r.get("timestamp").isNull() ? null : r.get("timestamp").asLong();
@@ -116,6 +117,9 @@ public class Host {
                     record.headers().add(h.get("key").asText(), bytes(h.get("value")));
                 }
                 sent.add(producer.send(record));
+                if (alone) {
+                    producer.flush();
+                }
             }
         }
         for (Future<RecordMetadata> f : sent) {

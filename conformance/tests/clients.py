@@ -1,6 +1,7 @@
 """The clients that drive a broker, each behind `produce` and `consume` on one partition.
 
-kcat (Debian's librdkafka), confluent-kafka (a newer librdkafka), the Java client of 4.3.1 and of 2.8.2, and franz-go.
+kcat (Debian's librdkafka), confluent-kafka (a newer librdkafka), the Java client of 4.3.1 and of 2.8.2, franz-go, KafkaJS and
+aiokafka.
 """
 
 import subprocess
@@ -9,8 +10,9 @@ from itertools import groupby
 
 import confluent_kafka
 import topics
+from aio import AioKafka
 from model import ACKS, CODECS, CREATE_TIME, LOG_APPEND_TIME, Consumed, Record, Refused
-from resident import Franz, Java
+from resident import Franz, Java, KafkaJs
 
 __all__ = ["ACKS", "CODECS", "CREATE_TIME", "LOG_APPEND_TIME", "Consumed", "Record", "Refused"]
 
@@ -223,9 +225,11 @@ def consumed(message):
 
 KCAT, CONFLUENT, JAVA, JAVA_OLD, FRANZ = Kcat(), Confluent(), Java("4.3.1"), Java("2.8.2"), Franz()
 ALL = [KCAT, CONFLUENT, JAVA, JAVA_OLD, FRANZ]
+KAFKAJS, AIOKAFKA = KafkaJs(), AioKafka()
+FAMILIES = [*ALL, KAFKAJS, AIOKAFKA]
 
 
 def close_hosts():
-    for client in ALL:
+    for client in FAMILIES:
         if hasattr(client, "host"):
             client.host.close()

@@ -1,4 +1,4 @@
-"""Clients that run as resident processes, asked by lines of JSON: Java (java/Host.java) and franz-go (franz/main.go).
+"""Clients that run as resident processes, asked by lines of JSON: Java (java/Host.java), franz-go (franz/main.go), KafkaJS (kafkajs/host.js).
 
 Starting a JVM for each use would be most of the time that the tests take.
 """
@@ -105,7 +105,20 @@ class Java:
     def can(_record):
         return True
 
-    def produce(self, broker, topic, records, *, partition=0, codec="none", acks="all", idempotent=False, config=()):
+    def produce(
+        self,
+        broker,
+        topic,
+        records,
+        *,
+        partition=0,
+        codec="none",
+        acks="all",
+        idempotent=False,
+        config=(),
+        alone=False,
+    ):
+        """`alone`: each record is sent when the one before is answered."""
         settings = {
             "bootstrap.servers": broker.address,
             "compression.type": codec,
@@ -116,7 +129,12 @@ class Java:
         }
         return offsets_of(
             self.host.ask(
-                op="produce", config=settings, topic=topic, partition=partition, records=[as_json(r) for r in records]
+                op="produce",
+                config=settings,
+                topic=topic,
+                partition=partition,
+                alone=alone,
+                records=[as_json(r) for r in records],
             )["results"]
         )
 
@@ -163,7 +181,17 @@ class Franz:
         return True
 
     def produce(
-        self, broker, topic, records, *, partition=0, codec="none", acks="all", idempotent=False, batch_bytes=0
+        self,
+        broker,
+        topic,
+        records,
+        *,
+        partition=0,
+        codec="none",
+        acks="all",
+        idempotent=False,
+        batch_bytes=0,
+        alone=False,
     ):
         found = self.host.ask(
             op="produce",
@@ -174,7 +202,50 @@ class Franz:
             acks=acks,
             idempotent=idempotent,
             batch_bytes=batch_bytes,
+            alone=alone,
             timeout_ms=60_000,
+            records=[as_json(r) for r in records],
+        )
+        return offsets_of(found["results"])
+
+    def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
+        found = self.host.ask(
+            op="consume",
+            bootstrap=broker.address,
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            count=count,
+            timeout_ms=timeout * 1000,
+        )
+        return [from_json(r) for r in found["records"]]
+
+
+class KafkaJs:
+    """KafkaJS sends a batch for each call; it reads below its consumer, which knows groups only."""
+
+    name = "kafkajs"
+    ACKS = {"0": 0, "1": 1, "all": -1}
+
+    def __init__(self):
+        self.host = Host(self.name, ["node", ROOT / "kafkajs" / "host.js"])
+
+    @staticmethod
+    def can(record):
+        """It keeps headers in a map, and writes none that is null."""
+        names = [key for key, _ in record.headers]
+        return len(names) == len(set(names)) and all(value is not None for _, value in record.headers)
+
+    def produce(self, broker, topic, records, *, partition=0, codec="none", acks="all", idempotent=False, alone=False):
+        found = self.host.ask(
+            op="produce",
+            bootstrap=broker.address,
+            topic=topic,
+            partition=partition,
+            codec=codec,
+            acks=self.ACKS[acks],
+            idempotent=idempotent,
+            alone=alone,
             records=[as_json(r) for r in records],
         )
         return offsets_of(found["results"])
