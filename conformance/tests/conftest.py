@@ -47,6 +47,13 @@ def long_form(request):
     return request.config.is_long
 
 
+@pytest.fixture
+def _only_ours(broker_kind):
+    """Skips a test of what Apache Kafka does not have."""
+    if broker_kind != "takhin":
+        pytest.skip("Apache Kafka has no such thing")
+
+
 def _running(kind, directory, settings, port=None):
     broker = KINDS[kind](directory, settings, port)
     _RUNNING.append(broker)

@@ -14,12 +14,6 @@ pytestmark = pytest.mark.usefixtures("_only_ours")
 ONLY_WHEN = {"takhin_kafka_request_errors_total"}
 
 
-@pytest.fixture
-def _only_ours(broker_kind):
-    if broker_kind != "takhin":
-        pytest.skip("Kafka has other metrics")
-
-
 def explained():
     """Names of docs/operating.md."""
     document = (ROOT.parent / "docs" / "operating.md").read_text()

@@ -21,12 +21,6 @@ from topics import create
 pytestmark = pytest.mark.usefixtures("_only_ours")
 
 
-@pytest.fixture
-def _only_ours(broker_kind):
-    if broker_kind != "takhin":
-        pytest.skip("our own names are among them")
-
-
 def alter(broker, topic, *changes, operation=AlterConfigOpType.SET):
     entries = [ConfigEntry(name, value, incremental_operation=operation) for name, value in changes]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
