@@ -17,4 +17,4 @@ pub mod simulated;
 pub mod task;
 
 pub use clock::{Instant, WallTime, sleep, timeout};
-pub use task::{spawn_local, spawn_thread, yield_now};
+pub use task::{give_way, spawn_background_thread, spawn_local, spawn_thread, yield_now};

@@ -52,6 +52,30 @@ pub fn spawn_thread<T: Send + 'static>(
     std::thread::Builder::new().name(name.to_owned()).spawn(work)
 }
 
+/// How far a background thread stands behind the others: on a processor that is never free it still has about a tenth.
+const BACKGROUND_NICE: i32 = 10;
+
+/// Starts a thread called `name` that stands behind the others where a processor is wanted by both. It is to call [`give_way`] in long
+/// computations, as kernels may leave a thread of any priority its processor until the next tick (4 ms).
+///
+/// # Errors
+/// When the operating system has no thread left.
+pub fn spawn_background_thread<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<std::thread::JoinHandle<T>> {
+    spawn_thread(name, move || {
+        // On Linux this is about the calling thread alone. Refused, the thread competes with the others: slower, and no worse.
+        let _ = rustix::process::nice(BACKGROUND_NICE);
+        work()
+    })
+}
+
+/// Lets another thread that waits for this one's processor have it; returns at once where there is none.
+pub fn give_way() {
+    std::thread::yield_now();
+}
+
 /// Blocks this thread until it is unparked or `span` is over; for threads of their own, never on an I/O thread.
 pub fn park_timeout(span: std::time::Duration) {
     std::thread::park_timeout(span);

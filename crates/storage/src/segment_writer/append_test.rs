@@ -48,7 +48,7 @@ fn planned(
     let mut merger = Merger::default();
     let mut at = 0;
     let batches: Vec<&TailBatch> = batches.iter().collect();
-    let runs = Planner::new(&mut merger, active, &batches, limits, None).plan().runs;
+    let runs = Planner::new(&mut merger, active, &batches, limits, None).plan(|| ()).runs;
     let one = |run: super::append::Run<'_>| {
         let from = at;
         at += run.batches.len();
@@ -125,7 +125,7 @@ fn batches_get_base_offset_and_leader_epoch_and_nothing_else_changes() {
     let mut merger = Merger::default();
     let never = RollLimits { segment_ms: i64::MAX, segment_bytes: u64::MAX };
     let sent: Vec<&TailBatch> = batches.iter().collect();
-    let runs = Planner::new(&mut merger, None, &sent, never, None).plan().runs;
+    let runs = Planner::new(&mut merger, None, &sent, never, None).plan(|| ()).runs;
     let placed = encode(&runs[0].batches, &mut out);
     let out = out.as_slice();
     assert_eq!(out.len(), 170);
@@ -159,7 +159,7 @@ fn merged(batches: &[TailBatch], limits: RollLimits) -> Vec<(Option<i64>, Vec<us
     let mut merger = Merger::default();
     let merge = Some(MergeOptions::default());
     let batches: Vec<&TailBatch> = batches.iter().collect();
-    let runs = Planner::new(&mut merger, None, &batches, limits, merge).plan().runs;
+    let runs = Planner::new(&mut merger, None, &batches, limits, merge).plan(|| ()).runs;
     let sizes = |run: &super::append::Run<'_>| run.batches.iter().map(|ready| ready.parts.len()).collect();
     runs.iter().map(|run| (run.new_segment, sizes(run))).collect()
 }

@@ -295,7 +295,8 @@ impl WriterCore {
             Some(size) => cut.merge.map(|options| size.within(options)),
             None => cut.merge,
         };
-        let Planner { runs, failed, .. } = Planner::new(&mut self.merger, active, chunk, roll, merge).plan();
+        let planner = Planner::new(&mut self.merger, active, chunk, roll, merge);
+        let Planner { runs, failed, .. } = planner.plan(env::give_way);
         self.stats.merge_failures += failed;
         for run in runs {
             if run.new_segment.is_some()

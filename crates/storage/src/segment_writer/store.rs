@@ -76,8 +76,9 @@ impl Store {
         let nudged = Arc::clone(&mailbox);
         let (core, recovered) = WriterCore::open(disk, dir, options, Box::new(move || nudged.nudge()))?;
         let read = Arc::clone(&mailbox);
-        let thread = env::spawn_thread("segment-writer", move || run(core, read, listener.as_ref()))
-            .map_err(StoreError::Thread)?;
+        let thread =
+            env::spawn_background_thread("segment-writer", move || run(core, read, listener.as_ref()))
+                .map_err(StoreError::Thread)?;
         Ok((Self { mailbox, thread: Some(thread) }, recovered))
     }
 
