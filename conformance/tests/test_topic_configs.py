@@ -100,7 +100,7 @@ def test_a_topic_that_is_not_there(broker, topic_name):
     """Could break: a change of nothing that succeeds."""
     with pytest.raises(KafkaException, match="does not exist"):
         alter(broker, topic_name(), ("retention.ms", "7"))
-    with pytest.raises(KafkaException, match="not found"):
+    with pytest.raises(KafkaException, match="UNKNOWN_TOPIC_OR_PART"):
         described(broker, topic_name())
 
 

@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use cluster::metadata::check_topic_name;
 use wire::error::ErrorCode;
 use wire::message::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
@@ -26,7 +27,8 @@ pub(crate) fn handle<'a>(
     let one = |resource: DescribeConfigsResource<'a>| {
         let described = describe(broker, &resource, request.include_synonyms);
         let (error, message, configs) = match described {
-            Ok(configs) => (ErrorCode::NONE, None, configs),
+            // Kafka says nothing in so many words.
+            Ok(configs) => (ErrorCode::NONE, Some("".into()), configs),
             Err((error, message)) => (error, Some(message.into()), Vec::new()),
         };
         DescribeConfigsResult {
@@ -56,11 +58,18 @@ fn describe(
             return Err((ErrorCode::INVALID_REQUEST, message));
         }
     }
-    let Some(topic) = broker.node().image().topic(&resource.resource_name).cloned() else {
-        let message = format!("Topic '{}' not found", resource.resource_name);
-        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
+    let name = &*resource.resource_name;
+    check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+    let Some(topic) = broker.node().image().topic(name).cloned() else {
+        // Kafka leaves the text to the client.
+        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new()));
     };
-    let wanted: Option<Vec<_>> = resource.configuration_keys.as_ref().map(|keys| keys.iter().collect());
+    // No names, like null, stands for all.
+    let wanted: Option<Vec<_>> = resource
+        .configuration_keys
+        .as_ref()
+        .map(|keys| keys.iter().collect())
+        .filter(|keys: &Vec<_>| !keys.is_empty());
     let is_wanted =
         |config: &Described| wanted.as_ref().is_none_or(|keys| keys.iter().any(|key| *key == config.name));
     let all = topic_config::describe(&broker.options.topic_defaults, &topic.configs);

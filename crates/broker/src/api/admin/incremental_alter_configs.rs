@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
+use cluster::metadata::check_topic_name;
 use wire::error::ErrorCode;
 use wire::message::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig, IncrementalAlterConfigsRequest,
@@ -81,13 +82,16 @@ async fn alter(
     if name.is_empty() {
         return invalid("Default topic resources are not allowed.");
     }
+    check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+    // What is wrong in itself is said first, also of a topic that is not there.
     let topic = broker.node().image().topic(name).cloned();
+    let configs = topic.as_ref().map_or_else(BTreeMap::new, |topic| topic.configs.clone());
+    let changes = changes_of(resource, &configs)?;
+    check_changed(&changes, &configs)?;
     let Some(topic) = topic else {
         let message = format!("The topic '{name}' does not exist.");
         return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
     };
-    let changes = changes_of(resource, &topic.configs)?;
-    check_changed(&changes, &topic.configs)?;
     if validate_only || changes.is_empty() {
         return Ok(());
     }
@@ -105,7 +109,7 @@ fn check_names(resource: &AlterConfigsResource<'_>) -> Result<(), Refusal> {
         resource.configs.iter().filter(is_null).map(|config| config.name.into_owned()).collect();
     match nulls.is_empty() {
         true => Ok(()),
-        false => invalid(format!("Null value not supported for : {}", nulls.join(","))),
+        false => invalid(format!("Null value not supported for : {}", nulls.join(", "))),
     }
 }
 
@@ -145,7 +149,8 @@ fn list_changed(
     };
     let now = configs.get(name).map_or(default, String::as_str);
     let mut list: Vec<&str> = topic_config::elements(now).collect();
-    for element in topic_config::elements(elements) {
+    // An empty text is an empty element here, which the check of the whole list refuses.
+    for element in elements.split(',').map(str::trim) {
         if operation == SUBTRACT {
             list.retain(|there| *there != element);
         } else if !list.contains(&element) {

@@ -235,7 +235,7 @@ pub(crate) fn describe<'a>(
     TABLE.iter().filter(is_shown).map(|known| {
         let name = known.name;
         if let Some(value) = configs.get(name) {
-            return Described { name, value: value.clone().into(), source: ConfigSource::Topic };
+            return Described { name, value: value.trim().to_owned().into(), source: ConfigSource::Topic };
         }
         match defaults.value_of(name) {
             Some(value) if value != known.default => {
