@@ -87,6 +87,26 @@ def offsets_of(results):
     return [result["offset"] for result in results]
 
 
+def produce_by(host, topic, partition, records, **how):
+    """Has a host send `records`; the offset of each."""
+    found = host.ask(op="produce", topic=topic, partition=partition, records=[as_json(r) for r in records], **how)
+    return offsets_of(found["results"])
+
+
+def consume_by(host, topic, partition, offset, count, timeout, **how):
+    """The records that a host reads."""
+    found = host.ask(
+        op="consume",
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        count=count,
+        timeout_ms=timeout * 1000,
+        **how,
+    )
+    return [from_json(r) for r in found["records"]]
+
+
 class Java:
     def __init__(self, version):
         self.version = version
@@ -127,16 +147,7 @@ class Java:
             "enable.idempotence": idempotent,
             **dict(s.split("=", 1) for s in config),
         }
-        return offsets_of(
-            self.host.ask(
-                op="produce",
-                config=settings,
-                topic=topic,
-                partition=partition,
-                alone=alone,
-                records=[as_json(r) for r in records],
-            )["results"]
-        )
+        return produce_by(self.host, topic, partition, records, config=settings, alone=alone)
 
     def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30, config=()):
         """A partition of -1 reads all of the topic's."""
@@ -146,16 +157,7 @@ class Java:
             "check.crcs": True,
             **dict(s.split("=", 1) for s in config),
         }
-        found = self.host.ask(
-            op="consume",
-            config=settings,
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            count=count,
-            timeout_ms=timeout * 1000,
-        )
-        return [from_json(r) for r in found["records"]]
+        return consume_by(self.host, topic, partition, offset, count, timeout, config=settings)
 
     def offsets(self, broker, topic, times, *, partition=0):
         """(offset, timestamp) for each time, as the consumer's offsetsForTimes, beginning (-2) and end (-1) give them."""
@@ -193,32 +195,22 @@ class Franz:
         batch_bytes=0,
         alone=False,
     ):
-        found = self.host.ask(
-            op="produce",
+        return produce_by(
+            self.host,
+            topic,
+            partition,
+            records,
             bootstrap=broker.address,
-            topic=topic,
-            partition=partition,
             codec=codec,
             acks=acks,
             idempotent=idempotent,
             batch_bytes=batch_bytes,
             alone=alone,
             timeout_ms=60_000,
-            records=[as_json(r) for r in records],
         )
-        return offsets_of(found["results"])
 
     def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
-        found = self.host.ask(
-            op="consume",
-            bootstrap=broker.address,
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            count=count,
-            timeout_ms=timeout * 1000,
-        )
-        return [from_json(r) for r in found["records"]]
+        return consume_by(self.host, topic, partition, offset, count, timeout, bootstrap=broker.address)
 
 
 class KafkaJs:
@@ -237,27 +229,17 @@ class KafkaJs:
         return len(names) == len(set(names)) and all(value is not None for _, value in record.headers)
 
     def produce(self, broker, topic, records, *, partition=0, codec="none", acks="all", idempotent=False, alone=False):
-        found = self.host.ask(
-            op="produce",
+        return produce_by(
+            self.host,
+            topic,
+            partition,
+            records,
             bootstrap=broker.address,
-            topic=topic,
-            partition=partition,
             codec=codec,
             acks=self.ACKS[acks],
             idempotent=idempotent,
             alone=alone,
-            records=[as_json(r) for r in records],
         )
-        return offsets_of(found["results"])
 
     def consume(self, broker, topic, count, *, partition=0, offset=0, timeout=30):
-        found = self.host.ask(
-            op="consume",
-            bootstrap=broker.address,
-            topic=topic,
-            partition=partition,
-            offset=offset,
-            count=count,
-            timeout_ms=timeout * 1000,
-        )
-        return [from_json(r) for r in found["records"]]
+        return consume_by(self.host, topic, partition, offset, count, timeout, bootstrap=broker.address)

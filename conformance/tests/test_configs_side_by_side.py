@@ -79,7 +79,7 @@ def alter(resources, version=1, validate_only=False):
     }
 
 
-def describe(resources, version=4, synonyms=False, documentation=False):
+def describe(resources, version=4):
     """`resources`: (type, name, keys)."""
     return {
         "api": "DescribeConfigs",
@@ -87,8 +87,8 @@ def describe(resources, version=4, synonyms=False, documentation=False):
         "Resources": [
             {"ResourceType": kind, "ResourceName": name, "ConfigurationKeys": keys} for kind, name, keys in resources
         ],
-        "IncludeSynonyms": synonyms,
-        "IncludeDocumentation": documentation,
+        "IncludeSynonyms": False,
+        "IncludeDocumentation": False,
     }
 
 
@@ -108,9 +108,9 @@ def own_configs(desk, topic):
 def settled(desk, topic, before):
     """Kafka's controller answers, and its broker hears of the change a moment later."""
     deadline = time.monotonic() + 0.5
-    while own_configs(desk, topic) == before and time.monotonic() < deadline:
+    while (now := own_configs(desk, topic)) == before and time.monotonic() < deadline:
         time.sleep(0.01)
-    return own_configs(desk, topic)
+    return now
 
 
 def fresh(desk):

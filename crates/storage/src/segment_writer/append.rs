@@ -104,8 +104,8 @@ impl<'c, 'o> Planner<'c, 'o> {
         Self { merger, merge, limits, batches, active, placed: 0, reached: 0, runs, failed: 0 }
     }
 
-    /// Gives every batch its place. `between` is called after each step of some 100 µs: merging is the one long computation of the
-    /// store's thread, and what commits may be waiting for its processor.
+    /// Gives every batch its place. `between` is called after each that was encoded anew, some 100 µs of work: that is the one long
+    /// computation of the store's thread, and what commits may be waiting for its processor.
     pub(super) fn plan(mut self, between: impl Fn()) -> Self {
         let batches = self.batches;
         let parts: Vec<Part<'_>> = batches.iter().map(|batch| part_of(batch)).collect();
@@ -129,11 +129,11 @@ impl<'c, 'o> Planner<'c, 'o> {
                 self.failed += these.len() as u64;
             }
             match stored.batch {
-                Some(merged) => self.place(Ready { parts: these, merged: Some(merged) }),
+                Some(merged) => {
+                    self.place(Ready { parts: these, merged: Some(merged) });
+                    between();
+                }
                 None => these.iter().for_each(|batch| self.place(Ready::as_sent(batch))),
-            }
-            if stored.parts > 1 {
-                between();
             }
         }
         self

@@ -27,7 +27,7 @@ pub(crate) fn handle<'a>(
     let one = |resource: DescribeConfigsResource<'a>| {
         let described = describe(broker, &resource, request.include_synonyms);
         let (error, message, configs) = match described {
-            // Kafka says nothing in so many words.
+            // An empty text, as Kafka's, not none.
             Ok(configs) => (ErrorCode::NONE, Some("".into()), configs),
             Err((error, message)) => (error, Some(message.into()), Vec::new()),
         };
@@ -65,13 +65,8 @@ fn describe(
         return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new()));
     };
     // No names, like null, stands for all.
-    let wanted: Option<Vec<_>> = resource
-        .configuration_keys
-        .as_ref()
-        .map(|keys| keys.iter().collect())
-        .filter(|keys: &Vec<_>| !keys.is_empty());
-    let is_wanted =
-        |config: &Described| wanted.as_ref().is_none_or(|keys| keys.iter().any(|key| *key == config.name));
+    let wanted: Vec<_> = resource.configuration_keys.iter().flat_map(|keys| keys.iter()).collect();
+    let is_wanted = |config: &Described| wanted.is_empty() || wanted.iter().any(|key| *key == config.name);
     let all = topic_config::describe(&broker.options.topic_defaults, &topic.configs);
     Ok(all.filter(is_wanted).map(|config| result(config, with_synonyms)).collect())
 }

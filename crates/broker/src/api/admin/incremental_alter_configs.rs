@@ -2,7 +2,7 @@
 //!
 //! Topics only: what a broker itself is set to stands in its file. Each resource is answered when its change is committed;
 //! of one that is refused nothing is changed. Checks are Kafka's: the whole request (a resource twice), then per resource
-//! its names and values, whether it is there, and what it would be.
+//! its names and values, what would be in force together, and last whether it is there.
 
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
@@ -85,9 +85,10 @@ async fn alter(
     check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
     // What is wrong in itself is said first, also of a topic that is not there.
     let topic = broker.node().image().topic(name).cloned();
-    let configs = topic.as_ref().map_or_else(BTreeMap::new, |topic| topic.configs.clone());
-    let changes = changes_of(resource, &configs)?;
-    check_changed(&changes, &configs)?;
+    let none = BTreeMap::new();
+    let configs = topic.as_ref().map_or(&none, |topic| &topic.configs);
+    let changes = changes_of(resource, configs)?;
+    check_changed(&changes, configs)?;
     let Some(topic) = topic else {
         let message = format!("The topic '{name}' does not exist.");
         return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
