@@ -21,6 +21,7 @@ import urllib.request
 
 BENCH = pathlib.Path(__file__).resolve().parent
 REPO = BENCH.parent
+KAFKA_PEER = pathlib.Path(os.environ.get("KAFKA_PEER", REPO / "conformance" / "kafka-peer"))
 BROKER_CORE, GENERATOR_CORE = 1, 0
 NICE = -15
 START_TIMEOUT_S = 90
@@ -246,13 +247,12 @@ class Peers:
         return again, time.monotonic() - begin
 
     def start_kafka(self, letter, settings):
-        scripts = pathlib.Path(os.environ.get("KAFKA_PEER", REPO / "conformance" / "kafka-peer"))
-        if not (scripts / "kafka-up").exists():
-            fail(f"{scripts} has no kafka-up; leave Kafka out with --peers C, or set KAFKA_PEER")
+        if not (KAFKA_PEER / "kafka-up").exists():
+            fail(f"{KAFKA_PEER} has no kafka-up; leave Kafka out with --peers C, or set KAFKA_PEER")
         home, port = self.scratch / f"kafka-{letter}", free_port()
         # Kafka outlives the script that starts it, so it is known by the pid that the script prints.
         up = subprocess.run(
-            [scripts / "kafka-up", str(port), str(home), "broker.session.timeout.ms=600000", *settings],
+            [KAFKA_PEER / "kafka-up", str(port), str(home), "broker.session.timeout.ms=600000", *settings],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -262,7 +262,7 @@ class Peers:
         )
         if (home / "kafka.pid").exists():
             pid = int((home / "kafka.pid").read_text())
-            stop = lambda: subprocess.run([scripts / "kafka-down", str(home)], stdout=subprocess.DEVNULL)
+            stop = lambda: subprocess.run([KAFKA_PEER / "kafka-down", str(home)], stdout=subprocess.DEVNULL)
             peer = Peer(letter, pid, port, stop)
             self.running.append(peer)
         if up.returncode != 0:
