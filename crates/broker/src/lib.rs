@@ -9,6 +9,7 @@
 //! | `api` | one file per API, by what it is about |
 //! | `topics` | topics by name with their configs read, for the hot path |
 //! | `counters` | what the thread counts |
+//! | `flows` | who produces to what |
 //! | `observe` | what the broker tells of itself |
 //! | `error_map` | our errors to Kafka's codes: the only place |
 //!
@@ -22,6 +23,7 @@ mod counters;
 mod counters_test;
 mod dispatch;
 mod error_map;
+mod flows;
 mod memory_pool;
 mod observe;
 mod pump;
@@ -31,6 +33,8 @@ mod topics;
 pub use api::admin::topic_config::TopicConfig;
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
 pub use counters::Traffic;
+pub use flows::{ClientFlow, FlowCounts, OldReader, TopicFlows};
 pub use observe::{Observation, Observer, PartitionStats};
 pub use server::{Broker, BrokerOptions, ListenerOptions, ServeError, Server};
+pub use storage::partition_log::MergeCounts;
 pub use storage::wal::SYNC_TIME_BOUNDS_US;

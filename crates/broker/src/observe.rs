@@ -3,6 +3,7 @@
 //! The I/O thread answers between two requests, with references to the partitions' logs and no walk over their segments:
 //! the rest is asked of the logs by the one who reads the [`Observation`], on its own thread.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use std::sync::Arc;
 use cluster::stats::NodeStats;
 use env::disk::{Disk, Space};
 use storage::id::PartitionId;
-use storage::partition_log::LogReader;
+use storage::partition_log::{LogReader, MergeCounts};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::counters::Traffic;
+use crate::flows::{OldReader, TopicFlows};
 use crate::server::Broker;
 
 /// Questions that may wait.
@@ -31,6 +33,12 @@ pub struct Observation {
     pub traffic: Traffic,
     /// The node behind it.
     pub node: NodeStats,
+    /// What was sent to each topic and by whom, most batches first.
+    pub flows: Vec<TopicFlows>,
+    /// Clients that read in versions that do not know every codec.
+    pub old_readers: Vec<OldReader>,
+    /// The port of the first listener.
+    pub kafka_port: u16,
     logs: Vec<(Arc<str>, LogReader)>,
     disk: Arc<dyn Disk>,
     dir: PathBuf,
@@ -53,6 +61,8 @@ pub struct PartitionStats<'a> {
     pub segment_bytes: u64,
     /// Bytes of the one that is appended to.
     pub active_segment_bytes: u64,
+    /// What merging made of what came since the start.
+    pub merged: MergeCounts,
 }
 
 impl Observer {
@@ -77,8 +87,19 @@ impl Observation {
                 segments: stored.segments as u64,
                 segment_bytes: stored.bytes,
                 active_segment_bytes: stored.active_bytes,
+                merged: stored.merged,
             }
         })
+    }
+
+    /// What merging made of each topic's batches since the start.
+    #[must_use]
+    pub fn merged_by_topic(&self) -> BTreeMap<&str, MergeCounts> {
+        let mut by_topic: BTreeMap<&str, MergeCounts> = BTreeMap::new();
+        for partition in self.partitions() {
+            *by_topic.entry(partition.topic).or_default() += partition.merged;
+        }
+        by_topic
     }
 
     /// The file system of the data directory, asked now; `None` when it does not answer.
@@ -89,7 +110,12 @@ impl Observation {
 }
 
 /// Starts to answer observers, for ever, as a local task.
-pub(crate) fn answer_observers(broker: &Rc<Broker>, disk: Arc<dyn Disk>, dir: PathBuf) -> Observer {
+pub(crate) fn answer_observers(
+    broker: &Rc<Broker>,
+    kafka_port: u16,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+) -> Observer {
     let (ask, mut asked) = mpsc::channel::<oneshot::Sender<Observation>>(ASKED_MAX);
     let broker = broker.clone();
     env::spawn_local(async move {
@@ -97,6 +123,9 @@ pub(crate) fn answer_observers(broker: &Rc<Broker>, disk: Arc<dyn Disk>, dir: Pa
             let observation = Observation {
                 traffic: broker.traffic(),
                 node: broker.node().stats(),
+                flows: broker.flows.topics(&broker.node().image()),
+                old_readers: broker.flows.old_readers(),
+                kafka_port,
                 logs: logs(&broker),
                 disk: disk.clone(),
                 dir: dir.clone(),

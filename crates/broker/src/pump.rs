@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use cluster::commit::{CommitListener, Committed};
+use cluster::commit::{Commit, CommitListener, Committed};
 use tokio::sync::Notify;
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
@@ -15,13 +15,14 @@ use crate::connection::Connection;
 use crate::connection::replies::{PartAnswer, SlotNumber};
 use crate::counters::Counters;
 use crate::error_map;
+use crate::flows::Flow;
 
 /// Who waits for a record batch's outcome.
 pub(crate) enum Waiter {
     /// A part of an answer.
-    Part { connection: Rc<Connection>, slot: SlotNumber, part: usize },
+    Part { connection: Rc<Connection>, slot: SlotNumber, part: usize, flow: Rc<Flow> },
     /// Nobody (acks=0); on an error the connection is closed, as Kafka does.
-    Nobody { connection: Rc<Connection> },
+    Nobody { connection: Rc<Connection>, flow: Rc<Flow> },
 }
 
 /// See the module's head.
@@ -32,7 +33,7 @@ pub(crate) struct Pump {
 }
 
 impl CommitListener<Waiter> for Pump {
-    fn committed(&self, waiter: Waiter, outcome: Committed, commit: u64) {
+    fn committed(&self, waiter: Waiter, outcome: Committed, commit: &Commit) {
         let answer = match outcome {
             Ok(Ok(appended)) => PartAnswer {
                 error: ErrorCode::NONE,
@@ -47,13 +48,15 @@ impl CommitListener<Waiter> for Pump {
         };
         self.counters.failed(ApiKey::Produce, answer.error);
         match waiter {
-            Waiter::Part { connection, slot, part } => {
-                connection.answered_in.set(commit);
+            Waiter::Part { connection, slot, part, flow } => {
+                flow.committed(commit);
+                connection.answered_in.set(commit.number);
                 if connection.fill(slot, part, answer) {
                     self.ready.borrow_mut().push(connection);
                 }
             }
-            Waiter::Nobody { connection } => {
+            Waiter::Nobody { connection, flow } => {
+                flow.committed(commit);
                 if answer.error != ErrorCode::NONE {
                     connection.close("a produce with acks=0 failed");
                 }

@@ -22,6 +22,7 @@ use crate::api::data::fetch_session::FetchSessions;
 use crate::api::data::produce::ProduceScratch;
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
+use crate::flows::Flows;
 use crate::memory_pool::MemoryPool;
 use crate::observe::{self, Observer};
 use crate::pump::{Pump, Waiter};
@@ -96,6 +97,7 @@ pub enum ServeError {
 pub struct Broker {
     pub(crate) options: BrokerOptions,
     pub(crate) counters: Rc<Counters>,
+    pub(crate) flows: Flows,
     /// For frames on their way in.
     pub(crate) memory: Rc<MemoryPool>,
     /// For answers on their way out.
@@ -287,6 +289,7 @@ impl Server {
             fetch_sessions: RefCell::default(),
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
             node,
+            flows: Flows::default(),
             topics: Topics::new(options.topic_defaults.clone()),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
@@ -295,7 +298,8 @@ impl Server {
         });
         env::spawn_local(broker.clone().sweep_connections());
         env::spawn_local(broker.clone().sweep_produce_requests());
-        let observer = observe::answer_observers(&broker, disk, dir.to_owned());
+        let kafka_port = listeners.first().map_or(0, |listener| listener.address.port());
+        let observer = observe::answer_observers(&broker, kafka_port, disk, dir.to_owned());
         Ok(Self { broker, listeners, observer })
     }
 

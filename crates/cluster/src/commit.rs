@@ -36,10 +36,23 @@ use crate::stats::CommitStats;
 /// What becomes of a batch that was added.
 pub type Committed = Result<BatchOutcome, ProposeError>;
 
+/// The commit that a batch was in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Of the commits of small batches the one that ended last, counted from 1; its connection's next [`NewItem::answered_in`].
+    pub number: u64,
+    /// The entry that held the batch, counted from 1 over all shards and lanes: one durable write for all in it.
+    pub entry: u64,
+    /// Records in that entry.
+    pub records: u64,
+    /// How long the first batch of the group waited before its commit began; large batches do not wait for company.
+    pub wait: Duration,
+}
+
 /// Told of outcomes, on the I/O thread, as they come: it only notes them, and answers in a task of its own.
 pub trait CommitListener<W> {
-    /// `waiter`'s batch is resolved, in the commit of this number; its connection's next [`NewItem::answered_in`].
-    fn committed(&self, waiter: W, outcome: Committed, commit: u64);
+    /// `waiter`'s batch is resolved.
+    fn committed(&self, waiter: W, outcome: Committed, commit: &Commit);
     /// All outcomes of an entry have been told.
     fn entry_done(&self);
 }
@@ -124,12 +137,23 @@ impl InFlight {
     }
 }
 
+/// An entry on its way: what is to be known when it is resolved.
+struct Proposed {
+    place: usize,
+    lane: Lane,
+    bytes: usize,
+    records: u64,
+    wait: Duration,
+}
+
 /// See the module's head. `W` is who waits for a batch's outcome.
 pub struct Committer<W> {
     shards: Vec<Shard>,
     group: RefCell<CommitGroup<PartitionId, W>>,
     /// By shard.
     in_flight: Vec<InFlight>,
+    /// Entries so far.
+    resolved: Cell<u64>,
     stats: Cell<CommitStats>,
     pace: Pace,
     hand_over: Notify,
@@ -156,6 +180,7 @@ impl<W: 'static> Committer<W> {
             in_flight: shards.iter().map(|_| InFlight::default()).collect(),
             shards,
             group: RefCell::new(group),
+            resolved: Cell::default(),
             stats: Cell::default(),
             pace: Pace::new(limits.wait),
             hand_over: Notify::new(),
@@ -276,16 +301,19 @@ impl<W: 'static> Committer<W> {
     /// Proposes what is due, of small entries only those that bulk waits for when they are held back; false when nothing was.
     async fn propose_due(self: &Rc<Self>, are_small_held: bool) -> bool {
         let time = WallTime::now();
-        let due = self.take_due(are_small_held);
+        let (due, small_wait) = self.take_due(are_small_held);
         let proposed_any = !due.is_empty();
         let (mut batches, mut records) = (0, 0);
         for (place, lane, mut entry) in due {
             entry::stamp(&mut entry.bytes, time.0);
-            let (bytes, waiters, committer) = (entry.bytes.len(), entry.waiters, self.clone());
+            let (waiters, committer) = (entry.waiters, self.clone());
+            let wait = if lane == Lane::Small { small_wait } else { Duration::ZERO };
             let entry = Bytes::from(entry.bytes);
+            let proposed =
+                Proposed { place, lane, bytes: entry.len(), records: entry::record_count(&entry), wait };
             batches += waiters.len() as u64;
-            records += entry::record_count(&entry);
-            let then = move |result| committer.resolve(place, lane, bytes, waiters, result);
+            records += proposed.records;
+            let then = move |result| committer.resolve(&proposed, waiters, result);
             self.shards[place].propose(entry, then).await;
         }
         if proposed_any {
@@ -296,7 +324,8 @@ impl<W: 'static> Committer<W> {
         proposed_any
     }
 
-    fn take_due(&self, are_small_held: bool) -> Vec<(usize, Lane, Entry<W>)> {
+    /// The entries that are due, and how long the first small batch among them waited.
+    fn take_due(&self, are_small_held: bool) -> (Vec<(usize, Lane, Entry<W>)>, Duration) {
         let mut group = self.group.borrow_mut();
         let mut due = Vec::with_capacity(self.shards.len());
         let are_small_due = !are_small_held && self.no_small_in_flight();
@@ -321,24 +350,17 @@ impl<W: 'static> Committer<W> {
         drop(group);
         let is_small = |(_, lane, _): &&(usize, Lane, Entry<W>)| *lane == Lane::Small;
         let small = due.iter().filter(is_small).map(|(_, _, entry)| entry.waiters.len()).sum();
-        if small > 0 {
-            self.pace.began(small);
-        }
-        due
+        let wait = if small > 0 { self.pace.began(small) } else { Duration::ZERO };
+        (due, wait)
     }
 
-    fn resolve(
-        &self,
-        place: usize,
-        lane: Lane,
-        entry_bytes: usize,
-        waiters: Vec<W>,
-        result: Result<Outcome, ProposeError>,
-    ) {
+    fn resolve(&self, proposed: &Proposed, waiters: Vec<W>, result: Result<Outcome, ProposeError>) {
+        let Proposed { place, lane, bytes, records, wait } = *proposed;
         if lane == Lane::Small {
             self.pace.ended(waiters.len());
         }
-        let commit = self.pace.commit();
+        self.resolved.set(self.resolved.get() + 1);
+        let commit = &Commit { number: self.pace.commit(), entry: self.resolved.get(), records, wait };
         match result {
             Ok(Outcome::Batches(outcomes)) => {
                 assert_eq!(outcomes.len(), waiters.len(), "one outcome per batch of an entry");
@@ -353,7 +375,7 @@ impl<W: 'static> Committer<W> {
             }
         }
         self.listener.entry_done();
-        self.group.borrow_mut().settle(entry_bytes);
+        self.group.borrow_mut().settle(bytes);
         self.room.notify_waiters();
         let in_flight = self.in_flight[place].of(lane);
         in_flight.set(in_flight.get() - 1);

@@ -134,15 +134,17 @@ impl Pace {
         Some(Hold { until: self.origin + until, left: until.saturating_sub(now) })
     }
 
-    /// The commit of `items` of the waiting ones begins.
-    pub(crate) fn began(&self, items: usize) {
+    /// The commit of `items` of the waiting ones begins; gives how long the first of them has waited.
+    pub(crate) fn began(&self, items: usize) -> Duration {
         let now = self.now();
         let mut group = self.group.borrow_mut();
         self.wait.borrow_mut().began(now, group.first_at);
         self.in_flight.borrow_mut().append(&mut group.budgeted);
         // What is left did not fit into the entry: it has waited long enough.
         let left = group.items.saturating_sub(items);
+        let waited = now.saturating_sub(group.first_at);
         *group = Group { items: left, plain: left, first_at: now, due_by: now, ..Group::default() };
+        waited
     }
 
     /// A commit of `items` has ended, for good or not.

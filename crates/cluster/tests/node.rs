@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use batch::WaitSettings;
-use cluster::commit::{CommitListener, Committed, NewItem, Rewrite, TopicWait};
+use cluster::commit::{Commit, CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::{Appended, Refused};
@@ -25,7 +25,7 @@ struct Outcomes(RefCell<usize>);
 type Waiter = oneshot::Sender<Committed>;
 
 impl CommitListener<Waiter> for Outcomes {
-    fn committed(&self, waiter: Waiter, outcome: Committed, _commit: u64) {
+    fn committed(&self, waiter: Waiter, outcome: Committed, _commit: &Commit) {
         *self.0.borrow_mut() += 1;
         let _ = waiter.send(outcome);
     }

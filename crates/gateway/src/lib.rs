@@ -3,7 +3,9 @@
 //! | room | what |
 //! |---|---|
 //! | `doors` | sockets, the thread behind them, their bounds |
-//! | `metrics` | `/metrics`: Prometheus's text, made when it is asked for |
+//! | `metrics` | `/metrics`: Prometheus's text, made when it is asked for; `/batching`: what batching does, in JSON |
+//! | [`batching`] | the shape of that |
+//! | `ask` | the other side: how the command line asks a broker |
 //! | `health` | `/health`, `/health/ready`, `/health/live` |
 //!
 //! The doors have a thread and an event loop of their own, so that a scrape of ten thousand partitions, or a client that
@@ -14,11 +16,12 @@
 //!
 //! Why: docs/adr/0011-watching.md. What the numbers mean: docs/operating.md.
 
+mod ask;
+pub mod batching;
 mod doors;
 mod health;
 mod metrics;
 mod page;
-#[cfg(test)]
-mod page_test;
 
+pub use ask::{AskError, ask_batching};
 pub use doors::{DoorOptions, Gateway, GatewayOptions, OpenError};

@@ -20,6 +20,7 @@ mod task;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Waker;
 
 use env::Instant;
@@ -27,6 +28,7 @@ use env::net::OwnedWriteHalf;
 
 use self::replies::{PartAnswer, Replies, Slot, SlotNumber};
 use crate::counters::Counters;
+use crate::flows::Flow;
 
 pub(crate) use cold::ColdReads;
 pub(crate) use task::run;
@@ -53,6 +55,10 @@ pub(crate) struct Connection {
     pub(crate) stalled_since: Cell<Option<Instant>>,
     /// The commit that answered it last (`cluster::commit::NewItem`); 0: none has.
     pub(crate) answered_in: Cell<u64>,
+    /// Where the batches that it sent last are counted.
+    pub(crate) flow: RefCell<Option<Rc<Flow>>>,
+    /// Name and version of the client's library, if it said so (KIP-511).
+    pub(crate) software: RefCell<Option<Arc<str>>>,
     /// When something came or went last.
     pub(crate) last_active: Cell<Instant>,
     /// When the frame began of which only a part has come.
@@ -77,6 +83,8 @@ impl Connection {
             closed: Cell::new(None),
             stalled_since: Cell::new(None),
             answered_in: Cell::default(),
+            flow: RefCell::default(),
+            software: RefCell::default(),
             last_active: Cell::new(Instant::now()),
             // The first request has to come as soon as the rest of a half-sent one.
             frame_began: Cell::new(Some(Instant::now())),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use batch::WaitSettings;
-use cluster::commit::{CommitListener, Committed, NewItem, Rewrite, TopicWait};
+use cluster::commit::{Commit, CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::ProposeError;
@@ -28,7 +28,7 @@ const FREE_BYTES_MIN: u64 = 1000;
 struct Outcomes(RefCell<BTreeMap<u32, Committed>>);
 
 impl CommitListener<u32> for Outcomes {
-    fn committed(&self, number: u32, outcome: Committed, _commit: u64) {
+    fn committed(&self, number: u32, outcome: Committed, _commit: &Commit) {
         assert!(self.0.borrow_mut().insert(number, outcome).is_none(), "each is told once");
     }
 

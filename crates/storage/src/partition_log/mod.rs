@@ -63,4 +63,5 @@ pub(crate) use index_file::IndexMark;
 pub(crate) use log::RecoveredLog;
 pub(crate) use offset_index::BatchAt;
 pub(crate) use segment::{Segment, SegmentFiles, dir_name, file_name};
+pub use view::MergeCounts;
 pub(crate) use view::{SegmentView, StoredPart};

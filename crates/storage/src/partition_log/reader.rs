@@ -13,7 +13,7 @@ use wire::record::{BatchError, Limits};
 use super::segment::Segment;
 use super::slice::{LogSlice, ReadSliceError};
 use super::tail::TailBatch;
-use super::view::{LogView, SegmentView, SharedLog, StoredPart};
+use super::view::{LogView, MergeCounts, SegmentView, SharedLog, StoredPart};
 use crate::id::{PartitionId, ShardId};
 
 /// A partition's log could not be read.
@@ -65,6 +65,8 @@ pub struct StoredSize {
     pub bytes: u64,
     /// Bytes of the one that is appended to.
     pub active_bytes: u64,
+    /// What merging made of what came since the start.
+    pub merged: MergeCounts,
 }
 
 /// What a read found.
@@ -137,6 +139,7 @@ impl LogReader {
             segments: stored.segments().count(),
             bytes: stored.segments().map(|segment| segment.readable).sum(),
             active_bytes: stored.active.as_ref().map_or(0, |active| active.readable),
+            merged: stored.merged,
         }
     }
 

@@ -7,6 +7,7 @@
 //! Invariant: stored end ≤ log end; the tail holds exactly the batches between the two.
 //! Invariant: log start, stored end and log end never go back.
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -39,6 +40,30 @@ pub(crate) struct StoredPart {
     pub(crate) active: Option<SegmentView>,
     /// Offset after the last stored record; where the first one will be, when there is none.
     pub(crate) end: i64,
+    /// What merging made of the cuts that were stored since the start.
+    pub(crate) merged: MergeCounts,
+}
+
+/// Record batches as they were sent, and what became of them in segments, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MergeCounts {
+    /// Batches as they were sent.
+    pub sent_batches: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Batches that became of them, merged or as they were.
+    pub stored_batches: u64,
+    /// Their bytes.
+    pub stored_bytes: u64,
+}
+
+impl AddAssign for MergeCounts {
+    fn add_assign(&mut self, more: Self) {
+        self.sent_batches += more.sent_batches;
+        self.sent_bytes += more.sent_bytes;
+        self.stored_batches += more.stored_batches;
+        self.stored_bytes += more.stored_bytes;
+    }
 }
 
 impl StoredPart {

@@ -19,7 +19,7 @@ use super::write::WriteBuffer;
 use crate::checkpoint::{CheckpointError, CheckpointLog, PartitionRecord};
 use crate::id::{PartitionId, ShardId};
 use crate::partition_log::{
-    Cut, DeletedLog, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
+    Cut, DeletedLog, MergeCounts, RollLimits, Segment, SegmentFiles, SegmentView, StoredPart, TailBatch, Work,
 };
 use crate::planted::planted;
 
@@ -254,6 +254,7 @@ impl WriterCore {
     fn store(&mut self, cut: &Cut, now: Instant) -> Result<(), StoreError> {
         let begin = Instant::now();
         let mut stored = StoredPart::clone(&cut.log.stored());
+        let (batches_before, bytes_before) = (self.stats.batches_stored, self.stats.bytes_stored);
         let mut record = record_of(cut);
         let dropped = drop_below(&mut stored, cut.log_start);
         let readable = cut.readable();
@@ -264,6 +265,12 @@ impl WriterCore {
             rest = behind;
         }
         stored.end = cut.log_end;
+        stored.merged += MergeCounts {
+            sent_batches: cut.batch_count(),
+            sent_bytes: cut.bytes(),
+            stored_batches: self.stats.batches_stored - batches_before,
+            stored_bytes: self.stats.bytes_stored - bytes_before,
+        };
         record.segments_removed.extend(dropped.iter().map(|view| view.segment.base_offset()));
         let freed = cut.log.publish(Arc::new(stored));
         drop(freed);

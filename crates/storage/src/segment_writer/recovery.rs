@@ -154,7 +154,8 @@ fn recovered_log(
     if let Some(active) = &mut active {
         cut.extend(cut_to_synced(files, active)?);
     }
-    let stored = StoredPart { sealed: views.into(), active, end: record.stored_end };
+    let (sealed, end) = (views.into(), record.stored_end);
+    let stored = StoredPart { sealed, active, end, ..StoredPart::default() };
     Ok(RecoveredLog {
         partition,
         epoch_base: record.epoch_base,

@@ -39,6 +39,8 @@ use crate::server::Broker;
 const LEADER_ENDPOINTS_SINCE: i16 = 16;
 /// The first version in which the replica id lies in the replica state.
 const REPLICA_STATE_SINCE: i16 = 15;
+/// The first version whose clients are to know every codec (KIP-110: zstd).
+const EVERY_CODEC_SINCE: i16 = 10;
 const READ_COMMITTED: i8 = 1;
 
 /// An answer, and the record batches that are sent between its bytes.
@@ -62,6 +64,11 @@ pub(crate) async fn answer(
     let (version, correlation_id) = (request.version, request.correlation_id);
     let fetch =
         FetchRequest::decode(&mut request.body, version).map_err(|error| format!("Fetch: {error}"))?;
+    if version < EVERY_CODEC_SINCE {
+        for topic in fetch.topics.iter() {
+            broker.flows.read_in_old_version(caller.client_id, &topic.topic, version);
+        }
+    }
     let Fetched { response, batches, share } = handle(broker, caller, fetch).await;
     Answer::with_batches(ApiKey::Fetch, version, correlation_id, &response, batches, share)
         .map_err(|error| error.to_string())

@@ -12,6 +12,7 @@ use std::time::Duration;
 use cluster::commit::{NewItem, Rewrite};
 use cluster::partitions::Partition;
 use env::{Instant, WallTime};
+use storage::id::TopicId;
 use wire::error::ErrorCode;
 use wire::frame::{self, RequestFrame};
 use wire::message::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -20,6 +21,7 @@ use wire::record::{self, BatchError, BatchInfo, Codec, Limits, Scratch, Timestam
 
 use crate::connection::Connection;
 use crate::connection::replies::{Part, PartAnswer, PartTopic, Slot};
+use crate::flows::{Flow, FlowKey};
 use crate::pump::Waiter;
 use crate::server::Broker;
 use crate::topics::TopicHandle;
@@ -60,6 +62,39 @@ struct Checked<'a> {
     part: usize,
     partition: Rc<Partition>,
     item: NewItem<'a>,
+    info: BatchInfo,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    broker: &'a Rc<Broker>,
+    connection: &'a Rc<Connection>,
+    client_id: Option<&'a str>,
+    now: Instant,
+}
+
+impl Sender<'_> {
+    /// Adds a batch to the forming group, and counts it.
+    fn add(&self, checked: Checked<'_>, waiter: impl FnOnce(Rc<Flow>) -> Waiter) {
+        let Checked { partition, item, info, .. } = checked;
+        let flow = self.flow(item.partition.topic_id);
+        flow.sent(&info, item.bytes.len());
+        let item = NewItem { answered_in: self.connection.answered_in.get(), ..item };
+        self.broker.committer().add(partition.reader.shard(), item, waiter(flow));
+    }
+
+    fn flow(&self, topic_id: TopicId) -> Rc<Flow> {
+        let (mut last, software) = (self.connection.flow.borrow_mut(), self.connection.software.borrow());
+        let key = FlowKey::new(topic_id, self.client_id, software.as_ref());
+        match &*last {
+            Some(flow) if flow.is_of(&key) => flow.clone(),
+            _ => {
+                let found = self.broker.flows.find(&key, &self.broker.node().image(), self.now);
+                last.insert(found).clone()
+            }
+        }
+    }
 }
 
 /// Starts a produce request, whose frame is given without its length. The caller has asked for room. `verdicts` has what
@@ -85,22 +120,23 @@ pub(crate) fn start(
     for answer in parts.iter().filter_map(|part| part.answer.as_ref()) {
         broker.counters.failed(request.key, answer.error);
     }
+    let now = Instant::now();
+    let sender = Sender { broker, connection, client_id: request.client_id, now };
     if produce.acks == 0 {
-        start_unanswered(broker, connection, &parts, checked);
+        start_unanswered(sender, &parts, checked);
         return Ok(());
     }
     let pending = parts.iter().filter(|part| part.answer.is_none()).count();
     let time_out = Duration::from_millis(u64::try_from(produce.timeout_ms).unwrap_or(0));
-    let deadline = Instant::now() + time_out.min(broker.options.request_time_max);
+    let deadline = now + time_out.min(broker.options.request_time_max);
     let correlation_id = request.correlation_id;
     let slot = connection.open_slot(Slot { correlation_id, version, deadline, parts, pending });
     if pending > 0 && connection.slots() == 1 {
         broker.produce_begun();
     }
-    for Checked { part, partition, item } in checked {
-        let waiter = Waiter::Part { connection: connection.clone(), slot, part };
-        let item = NewItem { answered_in: connection.answered_in.get(), ..item };
-        broker.committer().add(partition.reader.shard(), item, waiter);
+    for checked in checked {
+        let part = checked.part;
+        sender.add(checked, |flow| Waiter::Part { connection: connection.clone(), slot, part, flow });
     }
     if pending == 0 {
         connection.send_ready();
@@ -161,19 +197,12 @@ pub(crate) fn check_all(frame: &[u8], checks: Vec<Check>) -> Verdicts {
     checks.into_iter().map(&mut check).collect()
 }
 
-fn start_unanswered(
-    broker: &Rc<Broker>,
-    connection: &Rc<Connection>,
-    parts: &[Part],
-    checked: Vec<Checked<'_>>,
-) {
-    for Checked { partition, item, .. } in checked {
-        let waiter = Waiter::Nobody { connection: connection.clone() };
-        let item = NewItem { answered_in: connection.answered_in.get(), ..item };
-        broker.committer().add(partition.reader.shard(), item, waiter);
+fn start_unanswered(sender: Sender<'_>, parts: &[Part], checked: Vec<Checked<'_>>) {
+    for checked in checked {
+        sender.add(checked, |flow| Waiter::Nobody { connection: sender.connection.clone(), flow });
     }
     if parts.iter().any(|part| part.answer.is_some()) {
-        connection.close("a produce with acks=0 was refused");
+        sender.connection.close("a produce with acks=0 was refused");
     }
 }
 
@@ -202,8 +231,8 @@ fn check_topic<'a>(
             None => Err(refusal(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, None)),
         };
         let answer = match outcome {
-            Ok((partition, item)) => {
-                checked.push(Checked { part: parts.len(), partition, item });
+            Ok((partition, item, info)) => {
+                checked.push(Checked { part: parts.len(), partition, item, info });
                 None
             }
             Err(Refusal::Answer(answer)) => Some(answer),
@@ -245,7 +274,7 @@ fn check_partition<'a>(
     data: &PartitionProduceData<'a>,
     version: i16,
     verdict: Option<Result<BatchInfo, BatchError>>,
-) -> Result<(Rc<Partition>, NewItem<'a>), Refusal> {
+) -> Result<(Rc<Partition>, NewItem<'a>, BatchInfo), Refusal> {
     if !matches!(produce.acks, -1..=1) {
         return Err(refusal(ErrorCode::INVALID_REQUIRED_ACKS, None));
     }
@@ -284,7 +313,7 @@ fn check_partition<'a>(
         wait: topic.config.wait,
         answered_in: 0,
     };
-    Ok((partition, item))
+    Ok((partition, item, info))
 }
 
 /// The one batch that a partition's records must be, as Kafka demands since version 3.

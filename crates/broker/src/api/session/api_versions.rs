@@ -21,6 +21,9 @@ use crate::server::Broker;
 /// The first version that says what the client is.
 const CLIENT_SOFTWARE_SINCE: i16 = 3;
 
+/// What is remembered of the name and of the version.
+const SOFTWARE_CHARS_MAX: usize = 64;
+
 /// Says which APIs are served.
 pub(crate) fn handle<'a>(
     _broker: &Rc<Broker>,
@@ -39,6 +42,11 @@ pub(crate) fn handle<'a>(
         version = %request.client_software_version,
         "client"
     );
+    if caller.version >= CLIENT_SOFTWARE_SINCE {
+        let (name, version) = (&request.client_software_name, &request.client_software_version);
+        let software = format!("{name:.SOFTWARE_CHARS_MAX$} {version:.SOFTWARE_CHARS_MAX$}");
+        *caller.connection.software.borrow_mut() = Some(software.into());
+    }
     let mut served = SERVED.to_vec();
     served.sort_unstable();
     ApiVersionsResponse { api_keys: served.into_iter().map(listed).collect(), ..Default::default() }

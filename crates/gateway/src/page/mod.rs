@@ -18,6 +18,10 @@ use prometheus_client::registry::Registry;
 
 use crate::doors::Watched;
 
+mod flows;
+#[cfg(test)]
+mod page_test;
+
 /// The whole page, in Prometheus's text format.
 pub(crate) fn text(observation: Observation, watched: &Watched) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
@@ -53,6 +57,8 @@ impl Collector for Observed {
         self.wal(&mut page)?;
         self.tails_and_cuts(&mut page)?;
         self.batching(&mut page)?;
+        flows::of_topics(&self.observation, &mut page)?;
+        flows::of_clients(&self.observation, &mut page)?;
         self.checkpoints(&mut page)?;
         self.disk(&mut page)?;
         self.partitions(&mut page)
@@ -338,6 +344,24 @@ impl Page<'_> {
         let count = buckets.iter().map(|(_, count)| count).sum();
         let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         metric.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
+    }
+
+    /// A counter of seconds, by labels.
+    fn seconds<L: EncodeLabelSet>(
+        &mut self,
+        name: &str,
+        help: &str,
+        values: impl IntoIterator<Item = (L, f64)>,
+    ) -> fmt::Result {
+        let mut values = values.into_iter().peekable();
+        if values.peek().is_none() {
+            return Ok(());
+        }
+        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (labels, value) in values {
+            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
+        }
+        Ok(())
     }
 
     fn family<L: EncodeLabelSet>(

@@ -1,0 +1,82 @@
+//! Batching by topic and by client. Prometheus keeps a series for every label, so that there are bounds.
+
+use std::fmt;
+
+use broker::{FlowCounts, Observation, TopicFlows};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::MetricType;
+
+use super::{Page, counter};
+
+/// Topics that are shown, those with the most batches.
+const TOPICS_MAX: usize = 1000;
+/// Clients that are shown, likewise: pairs of a client and a topic.
+const CLIENTS_MAX: usize = 20;
+
+pub(super) fn of_topics(observation: &Observation, page: &mut Page<'_>) -> fmt::Result {
+    let shown = &observation.flows[..observation.flows.len().min(TOPICS_MAX)];
+    let each = |of: &TopicFlows| ([("topic", of.topic.to_string())], of.counts);
+    let rows: Vec<_> = shown.iter().map(each).collect();
+    family(page, &rows, "takhin_batch_topic_sent", "Record batches accepted.", |of| of.batches)?;
+    family(page, &rows, "takhin_batch_topic_sent_records", "Records in them.", |of| of.records)?;
+    family(page, &rows, "takhin_batch_topic_sent_bytes", "Their bytes.", |of| of.bytes)?;
+    family(page, &rows, "takhin_batch_topic_commits", "Durable writes that held some of them.", |of| {
+        of.commits
+    })?;
+    family(page, &rows, "takhin_batch_topic_commit_records", "Records, of all topics, in those.", |of| {
+        of.commit_records
+    })?;
+    let waits = rows.iter().map(|(labels, counts)| (labels.clone(), counts.wait.as_secs_f64()));
+    page.seconds("takhin_batch_topic_wait_seconds", "Waits of those commits' first batches, in sum.", waits)?;
+    of_segments(observation, page)
+}
+
+/// What the segment writer made of them.
+fn of_segments(observation: &Observation, page: &mut Page<'_>) -> fmt::Result {
+    let written = observation.merged_by_topic().into_iter().filter(|(_, merged)| merged.sent_batches > 0);
+    let rows: Vec<_> =
+        written.map(|(topic, merged)| ([("topic", topic.to_owned())], merged)).take(TOPICS_MAX).collect();
+    family(page, &rows, "takhin_batch_topic_cut", "Record batches written into segments, as sent.", |of| {
+        of.sent_batches
+    })?;
+    family(page, &rows, "takhin_batch_topic_cut_bytes", "Their bytes.", |of| of.sent_bytes)?;
+    family(page, &rows, "takhin_batch_topic_stored", "Record batches that became of those.", |of| {
+        of.stored_batches
+    })?;
+    family(page, &rows, "takhin_batch_topic_stored_bytes", "Their bytes.", |of| of.stored_bytes)
+}
+
+pub(super) fn of_clients(observation: &Observation, page: &mut Page<'_>) -> fmt::Result {
+    let pairs = observation.flows.iter().flat_map(|of| {
+        of.clients.iter().map(|client| {
+            let labels = ([("client_id", client.client_id.to_string())], [("topic", of.topic.to_string())]);
+            (labels, client.counts)
+        })
+    });
+    let mut rows: Vec<_> = pairs.collect();
+    rows.sort_by_key(|(_, counts)| std::cmp::Reverse(counts.batches));
+    rows.truncate(CLIENTS_MAX);
+    family(page, &rows, "takhin_batch_client_sent", "Record batches accepted.", |of| of.batches)?;
+    family(page, &rows, "takhin_batch_client_sent_records", "Records in them.", |of| of.records)?;
+    family(page, &rows, "takhin_batch_client_sent_bytes", "Their bytes.", |of| of.bytes)?;
+    family(page, &rows, "takhin_batch_client_commits", "Durable writes that held some of them.", |of| {
+        of.commits
+    })?;
+    family(page, &rows, "takhin_batch_client_commit_records", "Records, of all clients, in those.", |of| {
+        of.commit_records
+    })?;
+    let waits =
+        rows.iter().map(|(labels, counts): &(_, FlowCounts)| (labels.clone(), counts.wait.as_secs_f64()));
+    page.seconds("takhin_batch_client_wait_seconds", "Waits of those commits' first batches, in sum.", waits)
+}
+
+fn family<L: EncodeLabelSet + Clone, C>(
+    page: &mut Page<'_>,
+    rows: &[(L, C)],
+    name: &str,
+    help: &str,
+    value: impl Fn(&C) -> u64,
+) -> fmt::Result {
+    let values = rows.iter().map(|(labels, counts)| (labels.clone(), value(counts)));
+    page.family(name, help, MetricType::Counter, values, counter)
+}
