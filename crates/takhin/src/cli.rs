@@ -39,6 +39,9 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Print records
     Consume(ConsumeArgs),
+    /// Explain what batching does: who sends tiny batches, what that costs, what other settings would store
+    #[command(subcommand)]
+    Batch(BatchCommand),
     /// Measure a broker: produce, consume, end to end
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -257,6 +260,33 @@ pub(crate) struct ConsumeArgs {
     pub(crate) null: String,
     #[command(flatten)]
     pub(crate) cluster: ClusterArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `takhin batch`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BatchCommand {
+    /// Say who sends tiny batches to a Takhin broker, what it makes of them, and what other settings would store;
+    /// with --bootstrap-server what Takhin would store of a topic of any Kafka broker (reads only)
+    Explain(ExplainArgs),
+}
+
+/// `takhin batch explain`
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The topic; the three with the most batches where it isn't said
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// Where the broker has its metrics
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = address)]
+    pub(crate) metrics: String,
+    /// Look at a topic of this cluster, of any Kafka brokers, instead
+    #[arg(short, long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = address, requires = "topic")]
+    pub(crate) bootstrap_server: Vec<String>,
+    /// Milliseconds after which a partition's batches are stored (kafka.batch.tail.max.ms)
+    #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(i64).range(0..=3_600_000))]
+    pub(crate) tail_ms: i64,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 }

@@ -1,5 +1,6 @@
 //! What each command does, one file per command.
 
+mod batch;
 pub(crate) mod bench;
 pub(crate) mod config;
 mod consume;
@@ -33,6 +34,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Some(Command::Topic(command)) => topic::run(command),
         Some(Command::Produce(arguments)) => produce::run(&arguments),
         Some(Command::Consume(arguments)) => consume::run(&arguments),
+        Some(Command::Batch(command)) => batch::run(&command),
         Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Data(command)) => data::run(&command),
         Some(Command::Version(form)) => version(&Output::new(&form)),

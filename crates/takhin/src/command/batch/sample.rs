@@ -1,0 +1,103 @@
+//! The newest record batches of a topic, as a broker stores them: read, never written.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use client::{At, Client, Fetched};
+use wire::record::{self, BatchHeader};
+
+/// Partitions that are looked at, evenly chosen.
+const PARTITIONS_MAX: usize = 16;
+/// Records of a topic that are looked at, about.
+const RECORDS_MAX: i64 = 100_000;
+/// Bytes that are read at most, and at most one answer more.
+const BYTES_MAX: usize = 16 << 20;
+/// Nothing is waited for: what is asked for is there.
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Whole record batches that follow each other in a partition.
+#[derive(Debug, Default)]
+pub(super) struct Run {
+    pub(super) batches: Vec<(BatchHeader, Vec<u8>)>,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct Sample {
+    /// One of each partition that was looked at.
+    pub(super) runs: Vec<Run>,
+    /// Partitions of the topic.
+    pub(super) partitions: usize,
+}
+
+/// How far a partition is read.
+struct Reach {
+    next: i64,
+    end: i64,
+}
+
+/// Reads the end of a topic.
+///
+/// # Errors
+/// What the broker says; a batch that can't be read.
+pub(super) fn take(client: &mut Client, topic: &str) -> Result<Sample> {
+    let topics = client.topics()?;
+    let Some(found) = topics.into_iter().find(|found| found.name == topic) else {
+        bail!("there is no topic {topic}");
+    };
+    let partitions = found.partitions.len();
+    let step = partitions.div_ceil(PARTITIONS_MAX).max(1);
+    let chosen: Vec<i32> = found.partitions.iter().map(|partition| partition.index).step_by(step).collect();
+    let records_each = RECORDS_MAX / i64::try_from(chosen.len().max(1))?;
+    let mut reaches = BTreeMap::new();
+    for partition in chosen {
+        let mut offset = |at| client.offset(topic, partition, at).map(|offset| offset.unwrap_or(0));
+        let (earliest, end) = (offset(At::Earliest)?, offset(At::Latest)?);
+        reaches.insert(partition, Reach { next: earliest.max(end - records_each), end });
+    }
+    let runs = read(client, topic, reaches)?;
+    Ok(Sample { runs: runs.into_values().collect(), partitions })
+}
+
+fn read(client: &mut Client, topic: &str, mut reaches: BTreeMap<i32, Reach>) -> Result<BTreeMap<i32, Run>> {
+    let (mut runs, mut bytes) = (BTreeMap::<i32, Run>::new(), 0);
+    loop {
+        reaches.retain(|_, reach| reach.next < reach.end);
+        if reaches.is_empty() || bytes >= BYTES_MAX {
+            return Ok(runs);
+        }
+        let offsets = reaches.iter().map(|(partition, reach)| (*partition, reach.next)).collect();
+        let mut came = 0;
+        for Fetched { partition, records, .. } in client.fetch(topic, &offsets, WAIT)? {
+            let Some(reach) = reaches.get_mut(&partition) else { continue };
+            let about = || format!("partition {topic}-{partition} at offset {}", reach.next);
+            let batches = whole_batches(&records).with_context(about)?;
+            for (header, batch) in batches {
+                reach.next = reach.next.max(header.last_offset().saturating_add(1));
+                came += batch.len();
+                runs.entry(partition).or_default().batches.push((header, batch));
+            }
+        }
+        bytes += came;
+        if came == 0 {
+            // What was there has just been deleted: retention goes on while we look.
+            return Ok(runs);
+        }
+    }
+}
+
+/// The batches of an answer but for one that its end cut off, which comes whole once it is the first.
+fn whole_batches(records: &[u8]) -> Result<Vec<(BatchHeader, Vec<u8>)>, record::BatchError> {
+    let mut whole = Vec::new();
+    for batch in record::batches(records) {
+        match batch {
+            Err(record::BatchError::Truncated { .. }) if !whole.is_empty() => break,
+            batch => {
+                let batch = batch?;
+                record::header::check_crc(batch)?;
+                whole.push((BatchHeader::parse(batch)?, batch.to_vec()));
+            }
+        }
+    }
+    Ok(whole)
+}
