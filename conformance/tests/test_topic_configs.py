@@ -6,7 +6,7 @@ import subprocess
 import pytest
 import watch
 from brokers import Takhin
-from clients import CONFLUENT, Record
+from clients import CONFLUENT, JAVA, JAVA_OLD, Record
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
@@ -141,3 +141,29 @@ def test_the_command_line(broker, topic_name):
     refused = run("alter", topic, "--config", "retention.ms=x")
     assert refused.returncode == 1
     assert "Invalid value x for configuration retention.ms" in refused.stderr
+
+
+@pytest.mark.parametrize("java", [JAVA, JAVA_OLD], ids=lambda java: java.version)
+def test_kafka_configs_changes_and_shows_them(broker, topic_name, java):
+    """Could break: the tool that everybody has refuses our names, or reads something else than it wrote."""
+    topic = create(broker, topic_name())
+
+    def configs(*arguments, status=0):
+        entity = ["--bootstrap-server", broker.address, "--entity-type", "topics", "--entity-name", topic]
+        got, out, err = java.tool("kafka.admin.ConfigCommand", *entity, *arguments)
+        assert got == status, out.decode() + err
+        return out.decode() + err
+
+    added = "retention.ms=5000,batch.merge.enable=false,compression.type=zstd,batch.linger.ms=3"
+    assert "Completed updating config" in configs("--alter", "--add-config", added)
+    shown = configs("--describe")
+    for config in added.split(","):
+        assert config in shown, shown
+    assert own(broker, topic) == dict(config.split("=") for config in added.split(","))
+    configs("--alter", "--delete-config", "retention.ms,batch.merge.enable,batch.linger.ms")
+    assert own(broker, topic) == {"compression.type": "zstd"}
+    everything = configs("--describe", "--all")
+    assert "batch.target.p99.ms=0" in everything and "min.insync.replicas=1" in everything
+    refused = configs("--alter", "--add-config", "batch.linger.ms=-2", status=1)
+    assert "batch.linger.ms" in refused and "-2" in refused
+    assert own(broker, topic) == {"compression.type": "zstd"}
