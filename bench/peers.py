@@ -25,6 +25,9 @@ KAFKA_PEER = pathlib.Path(os.environ.get("KAFKA_PEER", REPO / "conformance" / "k
 BROKER_CORE, GENERATOR_CORE = 1, 0
 NICE = -15
 START_TIMEOUT_S = 90
+STORED_TIMEOUT_S = 120
+# Entries that were applied and are in no checkpoint yet, tails in memory included.
+LAG = r'takhin_storage_checkpoint_lag_entries\{shard="1"\}'
 STOP_TIMEOUT_S = 15
 PR_SET_PDEATHSIG = 1
 
@@ -294,6 +297,20 @@ def metric(peer, name):
     port = re.search(r"metrics on http://[^:]*:(\d+)/", peer.log.read_text(errors="replace"))[1]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
         return float(re.search(rf"^{name} (\S+)$", page.read().decode(), re.M)[1])
+
+
+def wait_stored(peer):
+    """Until the tails are in segments and a checkpoint has followed."""
+    end = time.monotonic() + STORED_TIMEOUT_S
+    while metric(peer, LAG) > 0:
+        if time.monotonic() > end:
+            fail(f"the tails are not stored after {STORED_TIMEOUT_S} s")
+        time.sleep(0.1)
+
+
+def disk_bytes(directory):
+    """Blocks of all files, as `du` counts them."""
+    return sum(file.stat().st_blocks * 512 for file in directory.rglob("*") if file.is_file())
 
 
 def metadata_request():

@@ -279,6 +279,7 @@ impl<W: 'static> Committer<W> {
             }
             // One turn more: the sockets are asked once again, and whoever has sent by now is of this group.
             env::yield_now().await;
+            self.pace.answered();
             held_until = self.propose_all_due().await;
         }
     }
@@ -380,7 +381,8 @@ impl<W: 'static> Committer<W> {
         let in_flight = self.in_flight[place].of(lane);
         in_flight.set(in_flight.get() - 1);
         let group = self.group.borrow();
-        if (0..self.shards.len()).any(|place| self.is_due(&group, place)) {
+        let is_any_due = (0..self.shards.len()).any(|place| self.is_due(&group, place));
+        if is_any_due || self.pace.is_answering() {
             self.hand_over.notify_one();
         }
     }

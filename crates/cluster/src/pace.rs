@@ -44,8 +44,9 @@ pub(crate) struct Pace {
     origin: Instant,
     wait: RefCell<CommitWait>,
     group: RefCell<Group>,
-    /// Members with a budget of the groups in flight.
+    /// Members with a budget of the groups in flight, and of those that are being answered.
     in_flight: RefCell<Vec<Budgeted>>,
+    answering: RefCell<Vec<Budgeted>>,
     /// The commit that ended last, counted from 1.
     commit: Cell<u64>,
     budgets: RefCell<HashMap<TopicId, TopicBudget, FxBuildHasher>>,
@@ -58,6 +59,7 @@ impl Pace {
             wait: RefCell::new(CommitWait::new(settings)),
             group: RefCell::default(),
             in_flight: RefCell::default(),
+            answering: RefCell::default(),
             commit: Cell::default(),
             budgets: RefCell::default(),
         }
@@ -152,8 +154,21 @@ impl Pace {
         let now = self.now();
         self.wait.borrow_mut().ended(now, items);
         self.commit.set(self.commit.get() + 1);
+        self.answering.borrow_mut().append(&mut self.in_flight.borrow_mut());
+    }
+
+    /// True when somebody waits for [`Pace::answered`].
+    pub(crate) fn is_answering(&self) -> bool {
+        !self.answering.borrow().is_empty()
+    }
+
+    /// The answers of what has ended are written, and every socket was read once since. What a producer sees is longer than the
+    /// time from reading its batch to the end of the commit: its batch lay in the socket while others were read, and its answer waited
+    /// for others to be written. A turn of the event loop is about as long as both, so that the latency counts until now.
+    pub(crate) fn answered(&self) {
+        let now = self.now();
         let mut budgets = self.budgets.borrow_mut();
-        for (topic, came_at) in self.in_flight.borrow_mut().drain(..) {
+        for (topic, came_at) in self.answering.borrow_mut().drain(..) {
             if let Some(known) = budgets.get_mut(&topic) {
                 known.budget.answered(now, now.saturating_sub(came_at));
             }
