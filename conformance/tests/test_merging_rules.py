@@ -6,6 +6,7 @@ import time
 import merging
 import pytest
 import raw
+import watch
 from aio import records_in
 from aiokafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
 from brokers import free_port
@@ -226,3 +227,24 @@ def test_a_fixed_wait_is_waited_and_an_adaptive_one_only_where_it_pays(start_bro
     assert shortest_produce(fixed, hurried) < 0.19, "a topic's own wait wins"
     adaptive = start_broker({"batch.linger.ms": 200})
     assert shortest_produce(adaptive, create(adaptive, topic_name())) < 0.19
+
+
+def test_policy_throughput_moves_the_size_of_merged_batches(start_broker, topic_name, long_form):
+    """Could break: a policy that is chosen and not asked, or one that never takes a step."""
+    broker = start_broker({"batch.adaptive.policy": "throughput", **QUICK_TAIL})
+    topic = create(broker, topic_name())
+
+    def target():
+        return watch.value(watch.metrics(broker), "takhin_batch_target_records")
+
+    assert target() == 16, "it begins at adaptive.min.size"
+    begin, sent, targets = time.monotonic(), 0, {16}
+    while sent == 0 or (long_form and time.monotonic() < begin + 22):
+        sent += len(send(broker, topic, [tiny(i) for i in range(100)]))
+        targets.add(target())
+        time.sleep(0.3 if long_form else 0)
+    sizes = {batch["count"] for batch in merging.wait_stored(broker, topic, sent)}
+    assert max(sizes) == max(targets), (sizes, targets)
+    if long_form:
+        # Three steps of a tenth, each up or down by one record at least.
+        assert len(targets) > 1 and targets <= {16, 17, 18, 19}, targets

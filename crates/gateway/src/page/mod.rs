@@ -227,6 +227,13 @@ impl Observed {
             "takhin_batch_merge_failures",
             "Record batches stored as they were sent because merging them failed.",
             store.merge_failures,
+        )?;
+        page.family(
+            "takhin_batch_target_records",
+            "Records that a merged batch is to have, where a policy moves that.",
+            MetricType::Gauge,
+            store.target_records.map(|records| (NO_LABELS, records)),
+            gauge,
         )
     }
 
@@ -324,6 +331,8 @@ impl Observed {
         })
     }
 }
+
+const NO_LABELS: [(&str, &str); 0] = [];
 
 /// Writes metrics one after the other. Counters get their `_total` from the format.
 struct Page<'e> {

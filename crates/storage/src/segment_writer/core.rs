@@ -192,6 +192,7 @@ impl WriterCore {
         StoreStats {
             checkpoint_log_bytes: self.checkpoint.bytes(),
             lag: self.dirty.lag(),
+            target_records: self.size.as_ref().map(MergedSize::target),
             queued_works: self.queue.len() as u64,
             files_open: self.files.open_count() as u64,
             free_bytes_min: self.space.free_bytes_min(),

@@ -29,6 +29,11 @@ impl MergedSize {
         );
     }
 
+    /// The records that are aimed at now.
+    pub(super) fn target(&self) -> u64 {
+        self.policy.target() as u64
+    }
+
     /// The options with no more records than are aimed at now.
     pub(super) fn within(&self, options: MergeOptions) -> MergeOptions {
         let target = i32::try_from(self.policy.target()).unwrap_or(i32::MAX);

@@ -19,6 +19,8 @@ pub struct StoreStats {
     pub bytes_stored: u64,
     /// Batches stored as they were sent because they or their codec failed when they were to be merged.
     pub merge_failures: u64,
+    /// Records that a merged batch is to have, where a policy moves that.
+    pub target_records: Option<u64>,
     /// Writes into segments that this took.
     pub writes: u64,
     /// Segment files created.
