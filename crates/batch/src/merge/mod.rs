@@ -93,7 +93,10 @@ impl Merger {
     /// As many of `parts` as one batch holds.
     fn join(&mut self, lot: &Lot, parts: &[Part<'_>], options: &MergeOptions) -> Result<Stored, Fault> {
         let raw_max = raw_bytes_max(lot.compression.codec(), options.encoded_bytes_max);
-        let mut builder = lot.builder(&parts[0]);
+        let most = usize::try_from(options.records_max).unwrap_or(0);
+        let sizes = parts.iter().take(most).map(|part| part.bytes.len());
+        let at_least = sizes.sum::<usize>().min(raw_max);
+        let mut builder = lot.builder(&parts[0]).with_room_for(at_least);
         let (mut joined, mut bytes) = (0, 0);
         for part in parts {
             let records = read_with(part.bytes, &Limits::default(), &mut self.scratch)?;

@@ -66,6 +66,13 @@ impl Builder {
         Builder { header, compression, batch: vec![0; HEADER_BYTES] }
     }
 
+    /// Makes room for records of so many bytes, so that memory is asked for once.
+    #[must_use]
+    pub fn with_room_for(mut self, bytes: usize) -> Builder {
+        self.batch.reserve(bytes.min(BATCH_BYTES_MAX));
+        self
+    }
+
     /// Sets the offset of the first record.
     #[must_use]
     pub fn base_offset(mut self, base_offset: i64) -> Builder {
