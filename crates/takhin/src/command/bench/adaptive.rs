@@ -4,6 +4,7 @@
 //! and what was stored is read back, to see how it was stored.
 
 use std::{
+    io::{self, Write},
     path::{Path, PathBuf},
     rc::Rc,
     time::Duration,
@@ -26,6 +27,7 @@ use super::{
     report::Outcome,
     schedule::float,
 };
+use crate::output::Table;
 
 /// How a broker is set up.
 struct Setting {
@@ -35,17 +37,27 @@ struct Setting {
 }
 
 /// What is compared: the defaults first.
-const SETTINGS: [Setting; 5] = [
+const SETTINGS: [Setting; 9] = [
     Setting { name: "default", keys: &[] },
     Setting { name: "as-sent", keys: &["kafka.batch.max.size=1"] },
     Setting { name: "small", keys: &["kafka.batch.max.size=10", "kafka.batch.max.bytes=102400"] },
     Setting { name: "medium", keys: &["kafka.batch.max.size=1000", "kafka.batch.max.bytes=1048576"] },
     Setting { name: "large", keys: &["kafka.batch.max.size=5000", "kafka.batch.max.bytes=10485760"] },
+    Setting { name: "no-wait", keys: &["kafka.batch.linger.ms=0"] },
+    Setting { name: "wait-1ms", keys: &["kafka.batch.adaptive.enabled=false", "kafka.batch.linger.ms=1"] },
+    Setting { name: "wait-5ms", keys: &["kafka.batch.adaptive.enabled=false", "kafka.batch.linger.ms=5"] },
+    Setting {
+        name: "off",
+        keys: &["kafka.batch.adaptive.enabled=false", "kafka.batch.linger.ms=0", "kafka.batch.max.size=1"],
+    },
 ];
 /// Tails have been written into segments after so long: `kafka.batch.tail.max.ms` and some.
 const SETTLED: Duration = Duration::from_millis(1500);
 /// Reading back takes no longer; what was read until then is enough to see how it is stored.
 const READ_MAX: Duration = Duration::from_secs(20);
+/// Names of what a setting is behind by.
+const BEHIND: [&str; 3] =
+    ["behind_best_records_per_s_percent", "behind_best_p99_percent", "behind_best_stored_percent"];
 /// How it is read back.
 const ASK: Ask =
     Ask { answer_bytes: 50 << 20, partition_bytes: 1 << 20, wait_ms: consume::WAIT_MS, again: false };
@@ -70,6 +82,27 @@ pub(crate) fn measure(arguments: &PresetArgs, length: &Length) -> Result<Vec<Out
     }
     of_loads.iter_mut().for_each(|of_load| compare(of_load));
     Ok(of_loads.into_iter().flatten().collect())
+}
+
+/// How far each setting is behind the best one over all loads: the mean and the worst, in percent.
+///
+/// # Errors
+/// `out` can't be written.
+pub(crate) fn write_summary(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
+    let mut table = Table::new(&["setting", "rate -%", "worst", "p99 +%", "worst", "stored +%", "worst"]);
+    for (at, setting) in SETTINGS.iter().enumerate() {
+        let mine = || outcomes.iter().skip(at).step_by(SETTINGS.len());
+        let mut cells = vec![setting.name.to_owned()];
+        for name in BEHIND {
+            let behind: Vec<f64> = mine().filter_map(|outcome| outcome.more(name)).collect();
+            let mean = behind.iter().sum::<f64>() / float(behind.len().max(1) as u64);
+            let worst = behind.iter().copied().fold(0.0, f64::max);
+            cells.extend([format!("{mean:.1}"), format!("{worst:.1}")]);
+        }
+        table.row(cells);
+    }
+    writeln!(out, "\nbehind the best setting of each load, mean and worst of {} loads", LOADS.len())?;
+    table.write(out)
 }
 
 /// All loads against one broker.
@@ -120,10 +153,11 @@ fn compare(of_load: &mut [Outcome]) {
     let best_p99 = of_load.iter().map(p99).fold(f64::INFINITY, f64::min);
     let best_stored = of_load.iter().map(stored).fold(f64::INFINITY, f64::min);
     for outcome in of_load {
+        let [of_rate, of_p99, of_stored] = BEHIND;
         let behind = [
-            ("rate -%", "behind_best_records_per_s_percent", percent_above(best_rate, rate(outcome))),
-            ("p99 +%", "behind_best_p99_percent", percent_above(p99(outcome), best_p99)),
-            ("stored +%", "behind_best_stored_percent", percent_above(stored(outcome), best_stored)),
+            ("rate -%", of_rate, percent_above(best_rate, rate(outcome))),
+            ("p99 +%", of_p99, percent_above(p99(outcome), best_p99)),
+            ("stored +%", of_stored, percent_above(stored(outcome), best_stored)),
         ];
         outcome.more.extend(behind);
     }
@@ -135,7 +169,10 @@ fn percent_above(more: f64, less: f64) -> f64 {
 }
 
 /// Removes a directory and all that is in it; none is fine.
-fn remove_all(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+///
+/// # Errors
+/// Something can't be removed.
+pub(super) fn remove_all(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
     let Ok(names) = disk.list(dir) else { return Ok(()) };
     for path in names.iter().map(|name| -> PathBuf { dir.join(name) }) {
         // What can't be removed as a file is a directory.

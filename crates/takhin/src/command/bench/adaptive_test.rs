@@ -13,7 +13,7 @@ fn outcome(records: u64, p99_ms: u64, stored: f64) -> Outcome {
         label: String::new(),
         about: String::new(),
         settings: serde_json::Map::new(),
-        span: Span { measured: Duration::from_secs(1), cpu: Duration::ZERO },
+        span: Span { measured: Duration::from_secs(1), cpu: None },
         tally,
         latency_of: "",
         more: vec![("", "stored_bytes_per_record", stored)],
@@ -33,4 +33,25 @@ fn each_setting_is_compared_with_the_best_of_its_load() {
     };
     assert_eq!(behind(&of_load[0]), [0, 100, 0]);
     assert_eq!(behind(&of_load[1]), [100, 0, 300]);
+}
+
+/// Rows of one setting taken for another's would give the prize to the wrong one.
+#[test]
+fn the_summary_goes_through_a_settings_loads() {
+    let of_load = |first: u64| -> Vec<Outcome> {
+        let rates = (0..SETTINGS.len() as u64).map(|at| if at == 0 { first } else { 1000 });
+        let mut outcomes: Vec<Outcome> = rates.map(|rate| outcome(rate, 1, 40.0)).collect();
+        compare(&mut outcomes);
+        outcomes
+    };
+    // The first setting is 100 % behind in one load and the best of the other.
+    let outcomes: Vec<Outcome> = [500, 1000].into_iter().flat_map(of_load).collect();
+    let mut text = Vec::new();
+    write_summary(&mut text, &outcomes).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let row = |name: &str| {
+        text.lines().find(|line| line.starts_with(name)).unwrap().split_whitespace().collect::<Vec<_>>()
+    };
+    assert_eq!(row("default")[1..], ["50.0", "100.0", "0.0", "0.0", "0.0", "0.0"]);
+    assert!(row("off")[1..].iter().all(|cell| *cell == "0.0"), "{text}");
 }

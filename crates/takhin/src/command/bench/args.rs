@@ -161,6 +161,10 @@ pub(crate) enum Preset {
     Single,
     /// Batches of 10, 100 and 1000 of them
     Batched,
+    /// The library alone, no broker: how fast batches of 1 KiB records form and are encoded, by settings
+    Batcher,
+    /// The library alone: batches of 10, 100 and 1000 records of 1 KiB against single appends, durable and not
+    VersusSingle,
     /// 1, 2, 4, 8, 64 and 256 connections, each with one record of 100 B in flight
     Concurrent,
     /// Twelve loads against brokers of this executable, one for each setting of batching: the defaults, and fixed ones
@@ -179,7 +183,7 @@ pub(crate) struct PresetArgs {
     /// Seconds before that, which are not measured
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = number(0.0, 3_600.0))]
     pub(crate) warm_up: f64,
-    /// Where the brokers of `adaptive` have their data, on the disk that is to be measured; removed afterwards
+    /// Where the brokers of `adaptive` and the logs of `versus-single` have their data, on the disk that is to be measured; removed afterwards
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) work_dir: PathBuf,
     #[command(flatten)]

@@ -11,6 +11,7 @@ use wire::record::Codec;
 use super::{
     adaptive,
     args::{Preset, PresetArgs},
+    library,
     load::{Length, Load},
     payload::Payload,
     produce,
@@ -40,16 +41,22 @@ pub(crate) fn run(arguments: &PresetArgs) -> Result<()> {
         measured: Some(Duration::from_secs_f64(arguments.duration)),
         requests: None,
     };
-    if arguments.preset == Preset::Adaptive {
-        let outcomes = adaptive::measure(arguments, &length)?;
-        return report::print(&Output::new(&arguments.output), &outcomes);
+    let output = Output::new(&arguments.output);
+    match arguments.preset {
+        Preset::Batcher => return report::print(&output, &library::batcher(&length)?),
+        Preset::VersusSingle => return report::print(&output, &library::versus_single(arguments, &length)?),
+        Preset::Adaptive => {
+            let outcomes = adaptive::measure(arguments, &length)?;
+            return report::print_with(&output, &outcomes, |out| adaptive::write_summary(out, &outcomes));
+        }
+        Preset::Single | Preset::Batched | Preset::Concurrent => {}
     }
     let mut client = command::client(&arguments.cluster);
     let mut outcomes = Vec::new();
     for (label, load) in loads(arguments.preset) {
         outcomes.push(in_its_own_topic(&mut client, load, &length, &label)?);
     }
-    report::print(&Output::new(&arguments.output), &outcomes)
+    report::print(&output, &outcomes)
 }
 
 /// The runs of a preset, with their names.
@@ -63,8 +70,8 @@ fn loads(preset: Preset) -> Vec<(String, Load)> {
         Preset::Concurrent => {
             CONNECTIONS.map(|count| (format!("{count} connections"), load(count, 1, 100))).into()
         }
-        // Its loads need brokers of their own.
-        Preset::Adaptive => Vec::new(),
+        // What needs no broker, or brokers of its own, has its loads elsewhere.
+        Preset::Batcher | Preset::VersusSingle | Preset::Adaptive => Vec::new(),
     }
 }
 

@@ -35,9 +35,14 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
+    /// What only this kind of run has, by its JSON name.
+    pub(crate) fn more(&self, name: &str) -> Option<f64> {
+        self.more.iter().find(|(_, known, _)| *known == name).map(|(_, _, value)| *value)
+    }
+
     fn json(&self) -> Value {
         let Self { tally, span, .. } = self;
-        let (seconds, cpu) = (span.measured.as_secs_f64(), span.cpu.as_secs_f64());
+        let (seconds, cpu) = (span.measured.as_secs_f64(), span.cpu.map(|cpu| cpu.as_secs_f64()));
         let Got { records, value_bytes, .. } = tally.measured;
         let lines = tally.latencies.by_powers_of_two();
         let lines: Vec<Value> = lines
@@ -91,7 +96,7 @@ impl Outcome {
         if self.tally.unanswered > 0 {
             notes.push(format!("{} requests were not answered", self.tally.unanswered));
         }
-        let (busy, all) = (self.span.cpu.as_secs_f64(), self.span.measured.as_secs_f64());
+        let (busy, all) = (self.span.cpu.unwrap_or_default().as_secs_f64(), self.span.measured.as_secs_f64());
         if busy > 0.95 * all && all > 0.5 {
             notes.push("the load generator used all of its processor: it may be what limits".to_owned());
         }
@@ -112,11 +117,26 @@ fn latency_us(latencies: &Histogram) -> Value {
 /// # Errors
 /// Standard output can't be written; requests failed or were not answered, once all is printed.
 pub(crate) fn print(output: &Output, outcomes: &[Outcome]) -> Result<()> {
+    print_with(output, outcomes, |_| Ok(()))
+}
+
+/// As [`print`], with what `summary` writes below the table.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_with(
+    output: &Output,
+    outcomes: &[Outcome],
+    summary: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
     let json = match outcomes {
         [one] => one.json(),
         several => json!({ "runs": several.iter().map(Outcome::json).collect::<Vec<_>>() }),
     };
-    output.value(&json, |out| table(out, outcomes))?;
+    output.value(&json, |out| {
+        table(out, outcomes)?;
+        summary(out)
+    })?;
     crate::output::finish()?;
     let failures: u64 = outcomes.iter().map(|o| o.tally.failures()).sum();
     let unanswered: u64 = outcomes.iter().map(|o| o.tally.unanswered).sum();

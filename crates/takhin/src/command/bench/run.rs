@@ -129,8 +129,8 @@ impl Run {
 pub(crate) struct Span {
     /// The measured part.
     pub(crate) measured: Duration,
-    /// Processor time of this process in it.
-    pub(crate) cpu: Duration,
+    /// Processor time of this process in it, where that is not what is measured.
+    pub(crate) cpu: Option<Duration>,
 }
 
 /// Goes through the parts of a run: warm-up, what is measured, and the rest of what is under way.
@@ -149,7 +149,8 @@ pub(crate) async fn watch(
     runs.iter().for_each(|run| run.enter(Phase::Measured));
     let (began, cpu) = (Instant::now(), env::machine::process_use().cpu);
     let is_done = is_done || during(shown, &mut done, length.measured, progress).await;
-    let span = Span { measured: began.elapsed(), cpu: env::machine::process_use().cpu.saturating_sub(cpu) };
+    let span =
+        Span { measured: began.elapsed(), cpu: Some(env::machine::process_use().cpu.saturating_sub(cpu)) };
     runs.iter().for_each(|run| run.enter(Phase::After));
     run.stop();
     if !is_done {
