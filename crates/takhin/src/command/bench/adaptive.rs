@@ -1,6 +1,6 @@
 //! `takhin bench preset adaptive`: is what the broker does by itself as good as the best fixed setting of each load?
 //!
-//! Each setting gets a broker of its own, of this executable, with an empty data directory. Each load is run against it,
+//! Each setting gets a broker of its own, of this executable, with an empty data directory. Each load is run against it twice,
 //! and what was stored is read back, to see how it was stored.
 
 use std::{
@@ -37,9 +37,8 @@ struct Setting {
 }
 
 /// What is compared: the defaults first.
-const SETTINGS: [Setting; 9] = [
+const SETTINGS: [Setting; 8] = [
     Setting { name: "default", keys: &[] },
-    Setting { name: "as-sent", keys: &["kafka.batch.max.size=1"] },
     Setting { name: "small", keys: &["kafka.batch.max.size=10", "kafka.batch.max.bytes=102400"] },
     Setting { name: "medium", keys: &["kafka.batch.max.size=1000", "kafka.batch.max.bytes=1048576"] },
     Setting { name: "large", keys: &["kafka.batch.max.size=5000", "kafka.batch.max.bytes=10485760"] },
@@ -62,26 +61,44 @@ const BEHIND: [&str; 3] =
 const ASK: Ask =
     Ask { answer_bytes: 50 << 20, partition_bytes: 1 << 20, wait_ms: consume::WAIT_MS, again: false };
 
-/// Runs every load against every setting; a load's settings follow each other.
+/// Runs every load against every setting, there and back again, so that drift of the machine hits all alike. Brokers whose turn it is
+/// not have nothing to do.
 ///
 /// # Errors
 /// A broker can't be started; what it says.
 pub(crate) fn measure(arguments: &PresetArgs, length: &Length) -> Result<Vec<Outcome>> {
+    let dir = arguments.work_dir.join(format!("takhin-bench-{:016x}", produce::seed()?));
+    let measured = all_loads(&dir, length);
+    // Also when it failed; what that says comes first.
+    let removed = remove_all(&RealDisk, &dir);
+    let outcomes = measured?;
+    removed?;
+    Ok(outcomes)
+}
+
+fn all_loads(dir: &Path, length: &Length) -> Result<Vec<Outcome>> {
+    RealDisk.create_dir_all(dir)?;
+    let start = |setting: &'static Setting| Contender::start(setting, &dir.join(setting.name));
+    let mut contenders = SETTINGS.iter().map(start).collect::<Result<Vec<_>>>()?;
     let mut outcomes = Vec::new();
-    for setting in &SETTINGS {
-        let dir = arguments.work_dir.join(format!("takhin-bench-{:016x}", produce::seed()?));
-        let measured = against(setting, &dir, length);
-        // Also when it failed; what that says comes first.
-        let removed = remove_all(&RealDisk, &dir);
-        outcomes.push(measured.with_context(|| format!("setting {}", setting.name))?);
-        removed?;
+    for load in &LOADS {
+        let mut there = Vec::new();
+        for contender in &mut contenders {
+            there.push(contender.run(load, length)?);
+        }
+        let mut back = Vec::new();
+        for contender in contenders.iter_mut().rev() {
+            back.push(contender.run(load, length)?);
+        }
+        let pairs = there.into_iter().zip(back.into_iter().rev());
+        let mut of_load: Vec<Outcome> = pairs.map(|(there, back)| both(there, back)).collect();
+        compare(&mut of_load);
+        outcomes.append(&mut of_load);
     }
-    let mut of_loads: Vec<Vec<Outcome>> = LOADS.iter().map(|_| Vec::new()).collect();
-    for of_setting in outcomes {
-        of_loads.iter_mut().zip(of_setting).for_each(|(of_load, outcome)| of_load.push(outcome));
+    for contender in &mut contenders {
+        contender.broker.stop().context("stopping a broker")?;
     }
-    of_loads.iter_mut().for_each(|of_load| compare(of_load));
-    Ok(of_loads.into_iter().flatten().collect())
+    Ok(outcomes)
 }
 
 /// How far each setting is behind the best one over all loads: the mean and the worst, in percent.
@@ -105,21 +122,43 @@ pub(crate) fn write_summary(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Re
     table.write(out)
 }
 
-/// All loads against one broker.
-fn against(setting: &Setting, dir: &Path, length: &Length) -> Result<Vec<Outcome>> {
-    let mut words = vec!["serve".to_owned(), "--data-dir".to_owned(), dir.display().to_string()];
-    words.extend(["--port".to_owned(), "0".to_owned()]);
-    let own =
-        ["server.host=127.0.0.1", "metrics.enabled=false", "health.enabled=false", "logging.level=warn"];
-    for key in own.iter().chain(setting.keys) {
-        words.extend(["--set".to_owned(), (*key).to_owned()]);
+/// A setting with its broker.
+struct Contender {
+    setting: &'static Setting,
+    broker: OwnChild,
+    client: Client,
+}
+
+impl Contender {
+    fn start(setting: &'static Setting, dir: &Path) -> Result<Self> {
+        let mut words = vec!["serve".to_owned(), "--data-dir".to_owned(), dir.display().to_string()];
+        words.extend(["--port".to_owned(), "0".to_owned()]);
+        let own =
+            ["server.host=127.0.0.1", "metrics.enabled=false", "health.enabled=false", "logging.level=warn"];
+        for key in own.iter().chain(setting.keys) {
+            words.extend(["--set".to_owned(), (*key).to_owned()]);
+        }
+        let about = || format!("starting a broker with the setting {}", setting.name);
+        let (broker, address) = OwnChild::start(&words, "listening on ").with_context(about)?;
+        let options = Options { client_id: "takhin-bench".to_owned(), ..Options::default() };
+        Ok(Self { setting, broker, client: Client::new(vec![address], options) })
     }
-    let (mut broker, address) = OwnChild::start(&words, "listening on ").context("starting a broker")?;
-    let options = Options { client_id: "takhin-bench".to_owned(), ..Options::default() };
-    let mut client = Client::new(vec![address], options);
-    let measured = LOADS.iter().map(|load| one(&mut client, load, setting, length)).collect();
-    broker.stop().context("stopping a broker")?;
-    measured
+
+    fn run(&mut self, load: &NamedLoad, length: &Length) -> Result<Outcome> {
+        one(&mut self.client, load, self.setting, length)
+            .with_context(|| format!("load {}, setting {}", load.name, self.setting.name))
+    }
+}
+
+/// Two runs of the same as one.
+fn both(mut there: Outcome, back: Outcome) -> Outcome {
+    there.span.measured += back.span.measured;
+    there.span.cpu = there.span.cpu.zip(back.span.cpu).map(|(there, back)| there + back);
+    there.tally.absorb(&back.tally);
+    for ((_, _, value), (_, _, other)) in there.more.iter_mut().zip(&back.more) {
+        *value = f64::midpoint(*value, *other);
+    }
+    there
 }
 
 /// One load, and how its records were stored.

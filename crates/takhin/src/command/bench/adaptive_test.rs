@@ -55,3 +55,13 @@ fn the_summary_goes_through_a_settings_loads() {
     assert_eq!(row("default")[1..], ["50.0", "100.0", "0.0", "0.0", "0.0", "0.0"]);
     assert!(row("off")[1..].iter().all(|cell| *cell == "0.0"), "{text}");
 }
+
+/// Two runs of which one is forgotten would count half.
+#[test]
+fn two_runs_are_one_twice_as_long() {
+    let joined = both(outcome(1000, 2, 40.0), outcome(500, 4, 60.0));
+    assert_eq!(joined.span.measured, Duration::from_secs(2));
+    assert_eq!((joined.tally.measured.records, joined.tally.latencies.count()), (1500, 2));
+    assert!(joined.tally.latencies.max() >= 4_000_000);
+    assert_eq!(joined.more("stored_bytes_per_record"), Some(50.0));
+}

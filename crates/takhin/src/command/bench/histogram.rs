@@ -32,6 +32,13 @@ impl Histogram {
         self.max = self.max.max(ns);
     }
 
+    /// Counts all that another one has counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.counts.fill(0);

@@ -101,6 +101,19 @@ impl Tally {
         self.failed(&error.to_string());
     }
 
+    /// Counts another run of the same kind as part of this one.
+    pub(crate) fn absorb(&mut self, other: &Tally) {
+        self.measured.add(other.measured);
+        self.requests += other.requests;
+        self.latencies.add(&other.latencies);
+        self.total.add(other.total);
+        self.unanswered += other.unanswered;
+        self.answers += other.answers;
+        for (what, count) in &other.errors {
+            *self.errors.entry(what.clone()).or_default() += count;
+        }
+    }
+
     /// Requests that came to nothing.
     pub(crate) fn failures(&self) -> u64 {
         self.errors.values().sum()
