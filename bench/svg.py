@@ -1,23 +1,24 @@
-"""Small drawings as SVG text: lines over an axis, and a grid of shaded cells. Legible on white and on black."""
+"""Small drawings as SVG text: lines over an axis, and a grid of shaded cells."""
 
 import html
 import math
 
 COLOURS = ("#2a78c8", "#d9622b", "#3a9a5b", "#8a5fc0")
-GREY = "#808080"
+INK = "#404040"
 STYLE = "font-family: sans-serif; font-size: 12px"
-LEFT, RIGHT, TOP, BOTTOM = 64, 84, 36, 46
+LEFT, RIGHT, TOP, BOTTOM = 64, 84, 48, 46
 
 
 def text(x, y, words, anchor="start", **more):
     more = "".join(f' {key}="{value}"' for key, value in more.items())
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{GREY}"{more}>{html.escape(str(words))}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{INK}"{more}>{html.escape(str(words))}</text>'
 
 
 def document(width, height, title, parts):
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" style="{STYLE}">'
     name = f"<title>{html.escape(title)}</title>"
-    return "\n".join([head, name, text(LEFT, 20, title, style="font-size: 14px"), *parts, "</svg>"]) + "\n"
+    paper = f'<rect width="{width}" height="{height}" fill="white"/>'
+    return "\n".join([head, name, paper, text(LEFT, 20, title, style="font-size: 14px"), *parts, "</svg>"]) + "\n"
 
 
 def ticks(most, count=5):
@@ -42,18 +43,18 @@ def lines(title, x_name, y_name, series, is_log=False, width=640, height=340):
     at_y = lambda y: height - BOTTOM - y / y_ticks[-1] * (height - TOP - BOTTOM)
     parts = []
     for y in y_ticks:
-        parts.append(f'<line x1="{LEFT}" x2="{width - RIGHT}" y1="{at_y(y):.1f}" y2="{at_y(y):.1f}" stroke="{GREY}" stroke-opacity="0.3"/>')
+        parts.append(f'<line x1="{LEFT}" x2="{width - RIGHT}" y1="{at_y(y):.1f}" y2="{at_y(y):.1f}" stroke="{INK}" stroke-opacity="0.3"/>')
         parts.append(text(LEFT - 6, at_y(y) + 4, short(y), "end"))
     for x in xs if is_log else ticks(xs[-1])[:-1] + [xs[-1]]:
         parts.append(text(at_x(x), height - BOTTOM + 16, short(x), "middle"))
     parts.append(text((LEFT + width - RIGHT) / 2, height - 8, x_name, "middle"))
-    parts.append(text(LEFT - 6, TOP - 4, y_name, "end"))
+    parts.append(text(LEFT, 38, y_name))
     for colour, (name, points) in zip(COLOURS, series.items()):
         path = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3" fill="{colour}"/>' for x, y in points]
         x, y = points[-1]
-        parts.append(text(at_x(x) + 8, at_y(y) + 4, name).replace(GREY, colour))
+        parts.append(text(at_x(x) + 8, at_y(y) + 4, name).replace(INK, colour))
     return document(width, height, title, parts)
 
 
@@ -67,7 +68,7 @@ def grid(title, columns, panels, cell=(58, 20), worst=100):
             y = height + row * cell[1]
             parts.append(text(left - 6, y + 14, label, "end"))
             for column, value in enumerate(values):
-                shade = min(max(value, 0) / worst, 1) ** 0.5
+                shade = 0.7 * min(max(value, 0) / worst, 1) ** 0.5
                 parts.append(
                     f'<rect x="{left + column * cell[0]}" y="{y}" width="{cell[0] - 2}" height="{cell[1] - 2}" fill="{COLOURS[1]}" fill-opacity="{shade:.2f}"/>'
                 )
