@@ -53,8 +53,12 @@ def lines(title, x_name, y_name, series, is_log=False, width=640, height=340):
         path = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts += [f'<circle cx="{at_x(x):.1f}" cy="{at_y(y):.1f}" r="3" fill="{colour}"/>' for x, y in points]
-        x, y = points[-1]
-        parts.append(text(at_x(x) + 8, at_y(y) + 4, name).replace(INK, colour))
+    # Names stand at the lines' ends, one below the other where those meet.
+    ends = sorted((at_y(points[-1][1]), colour, name) for colour, (name, points) in zip(COLOURS, series.items()))
+    at = 0
+    for y, colour, name in ends:
+        at = max(y, at + 14)
+        parts.append(text(width - RIGHT + 8, at + 4, name).replace(INK, colour))
     return document(width, height, title, parts)
 
 
