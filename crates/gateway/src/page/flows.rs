@@ -34,8 +34,9 @@ pub(super) fn of_topics(observation: &Observation, page: &mut Page<'_>) -> fmt::
 /// What the segment writer made of them.
 fn of_segments(observation: &Observation, page: &mut Page<'_>) -> fmt::Result {
     let written = observation.merged_by_topic().into_iter().filter(|(_, merged)| merged.sent_batches > 0);
-    let rows: Vec<_> =
-        written.map(|(topic, merged)| ([("topic", topic.to_owned())], merged)).take(TOPICS_MAX).collect();
+    let mut rows: Vec<_> = written.map(|(topic, merged)| ([("topic", topic.to_owned())], merged)).collect();
+    rows.sort_by_key(|(_, merged)| std::cmp::Reverse(merged.sent_batches));
+    rows.truncate(TOPICS_MAX);
     family(page, &rows, "takhin_batch_topic_cut", "Record batches written into segments, as sent.", |of| {
         of.sent_batches
     })?;
