@@ -120,10 +120,10 @@ pub(crate) fn print(output: &Output, outcomes: &[Outcome]) -> Result<()> {
     print_with(output, outcomes, |_| Ok(()))
 }
 
-/// As [`print`], with what `summary` writes below the table.
+/// As [`print()`], with what `summary` writes below the table.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub(crate) fn print_with(
     output: &Output,
     outcomes: &[Outcome],
