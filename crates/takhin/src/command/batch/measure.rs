@@ -96,7 +96,7 @@ fn cuts(run: &Run, tail_ms: i64) -> Vec<Vec<Part<'_>>> {
             bytes: batch,
         };
         match cuts.last_mut() {
-            Some(cut) if header.max_timestamp.saturating_sub(began_at) <= tail_ms => cut.push(part),
+            Some(cut) if header.max_timestamp.abs_diff(began_at) <= tail_ms.unsigned_abs() => cut.push(part),
             _ => {
                 began_at = header.max_timestamp;
                 cuts.push(vec![part]);

@@ -45,6 +45,10 @@ fn what_comes_together_is_stored_together() {
     };
     let counts: Vec<usize> = cuts(&run, 1000).iter().map(Vec::len).collect();
     assert_eq!(counts, [3, 1, 1]);
+    // Nor does one batch from the future make one of all that follow.
+    let run =
+        Run { batches: [1 << 40, 0, 60_000].iter().zip(0..).map(|(t, o)| batch(o, *t, None)).collect() };
+    assert_eq!(cuts(&run, 1000).len(), 3);
 }
 
 #[test]
