@@ -26,6 +26,9 @@ BROKER_CORE, GENERATOR_CORE = 1, 0
 NICE = -15
 START_TIMEOUT_S = 90
 STORED_TIMEOUT_S = 120
+# Lines of a broker's configuration: what is merged is compressed, and nothing waits or is merged.
+ZSTD = "kafka.batch.compression.type: zstd\n"
+OFF = "kafka.batch: {max.size: 1, linger.ms: 0, adaptive.enabled: false}\n"
 # Entries that were applied and are in no checkpoint yet, tails in memory included.
 LAG = r'takhin_storage_checkpoint_lag_entries\{shard="1"\}'
 STOP_TIMEOUT_S = 15
@@ -237,6 +240,13 @@ class Peers:
         peer = self.add("B", child, 0)
         peer.port = wait_for("takhin", child, log, lambda: listening_port(log))
         peer.command, peer.log = command, log
+        return peer
+
+    def start_paused(self, name, extra=""):
+        """A broker called `name` on an empty data directory; its `directory` is that of its partitions."""
+        peer = self.spawn_takhin(self.takhin_command(name, 0, extra))
+        peer.letter, peer.directory = name, self.scratch / name / "data" / "partitions"
+        peer.pause()
         return peer
 
     def restart_killed(self, peer):

@@ -88,6 +88,19 @@ class Takhin(Broker):
         default = ROOT.parent / "target" / "release" / "takhin"
         return os.environ.get("TAKHIN_BIN", str(default))
 
+    @staticmethod
+    def environment():
+        """No setting of the caller's reaches a process of ours, TAKHIN_BIN least of all."""
+        return {k: v for k, v in os.environ.items() if not k.startswith("TAKHIN_")}
+
+    @classmethod
+    def tool(cls, *arguments, timeout=120):
+        """Runs the binary as a tool, to its end."""
+        command = [cls.binary(), *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=False, env=cls.environment()
+        )
+
     def start(self, wait_s=30):
         config = self.directory / "takhin.yaml"
         config.write_text(self._config())
@@ -98,8 +111,7 @@ class Takhin(Broker):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # No setting of the caller's reaches the broker, TAKHIN_BIN least of all.
-                env={k: v for k, v in os.environ.items() if not k.startswith("TAKHIN_")},
+                env=self.environment(),
             )
         self.pid = self.child.pid
         deadline = time.monotonic() + wait_s

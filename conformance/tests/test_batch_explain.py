@@ -1,10 +1,7 @@
 """`takhin batch explain` and what stands behind it: counts by client and topic agree with what was sent and with the files."""
 
 import json
-import os
 import re
-import subprocess
-import time
 
 import confluent_kafka
 import pytest
@@ -17,14 +14,7 @@ COUNT = 400
 
 
 def explain(*arguments, status=0):
-    done = subprocess.run(
-        [Takhin.binary(), "batch", "explain", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={k: v for k, v in os.environ.items() if not k.startswith("TAKHIN_")},
-    )
+    done = Takhin.tool("batch", "explain", *arguments, timeout=60)
     assert done.returncode == status, done.stderr
     return done.stdout if status == 0 else done.stderr
 
@@ -40,13 +30,6 @@ def one_by_one(broker, topic, client_id, count, partitions=1, **settings):
     for number in range(count):
         producer.produce(topic, value_of(number), partition=number % partitions)
         producer.flush()
-
-
-def wait_until_stored(broker):
-    deadline = time.monotonic() + 20
-    while watch.value(watch.metrics(broker), "takhin_storage_checkpoint_lag_entries", shard="1") > 0:
-        assert time.monotonic() < deadline, "the tails are not stored"
-        time.sleep(0.05)
 
 
 def segment_bytes(broker):
@@ -66,7 +49,7 @@ def test_counts_agree_with_what_was_sent_and_with_the_files(start_broker, topic_
         for batch in sent:
             raw.produce(connection, topic, batch)
         assert raw.fetch(connection, topic, 0, version=4)["ErrorCode"] == 0
-    wait_until_stored(broker)
+    watch.wait_stored(broker)
     status, body = watch.ask(broker.metrics_address, "/batching")
     assert status == 200
     counted = {of["topic"]: of for of in json.loads(body)["topics"]}
@@ -116,7 +99,7 @@ def test_what_is_promised_for_a_kafka_broker_is_what_comes(kafka_peer, start_bro
     broker = start_broker()
     create(broker, topic, partitions=partitions, configs=[("compression.type", "zstd")])
     one_by_one(broker, topic, "checkout", COUNT, partitions)
-    wait_until_stored(broker)
+    watch.wait_stored(broker)
     assert segment_bytes(broker) == pytest.approx(zstd, rel=0.25)
     text = explain("--bootstrap-server", kafka_peer.address, "--topic", topic)
     assert "100 % of the batches of one record" in text and "compression.type=zstd" in text

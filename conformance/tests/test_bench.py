@@ -1,8 +1,6 @@
 """`takhin bench`: what it says that it sent is what a real client reads."""
 
 import json
-import os
-import subprocess
 import time
 
 import confluent_kafka
@@ -13,14 +11,7 @@ from topics import create, end_offset
 
 def bench(broker, *arguments, status=0):
     """The result of one run, from its JSON."""
-    done = subprocess.run(
-        [Takhin.binary(), "bench", *arguments, "--bootstrap-server", broker.address, "--output", "json"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={k: v for k, v in os.environ.items() if not k.startswith("TAKHIN_")},
-    )
+    done = Takhin.tool("bench", *arguments, "--bootstrap-server", broker.address, "--output", "json")
     assert done.returncode == status, done.stderr
     return json.loads(done.stdout)
 
@@ -110,8 +101,7 @@ def test_what_the_broker_refuses_is_counted_and_named(broker, topic_name):
 
 def preset(name, work_dir, *arguments):
     """The runs of a preset that needs no broker."""
-    command = [Takhin.binary(), "bench", "preset", name, "--work-dir", str(work_dir), "--output", "json", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = Takhin.tool("bench", "preset", name, "--work-dir", work_dir, "--output", "json", *arguments)
     assert done.returncode == 0, done.stderr
     return {run["name"]: run for run in json.loads(done.stdout)["runs"]}
 

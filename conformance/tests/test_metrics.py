@@ -35,7 +35,7 @@ def test_metrics_say_what_was_done(start_broker, topic_name):
     records = [Record(None, b"x" * 100) for _ in range(300)]
     CONFLUENT.produce(broker, topic, records, partition=0)
     assert len(CONFLUENT.consume(broker, topic, 300)) == 300
-    wait_for(lambda: watch.value(watch.metrics(broker), "takhin_storage_checkpoint_lag_entries", shard="1") == 0)
+    watch.wait_stored(broker)
     after = watch.metrics(broker)
 
     def moved(name, **labels):

@@ -1,7 +1,6 @@
 """Topics' configs: changed through the protocol and our own command line, shown, kept, and acted upon."""
 
 import json
-import subprocess
 
 import pytest
 import watch
@@ -130,8 +129,7 @@ def test_the_command_line(broker, topic_name):
     topic = create(broker, topic_name())
 
     def run(*arguments):
-        command = [Takhin.binary(), "topic", *arguments, "-b", broker.address]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return Takhin.tool("topic", *arguments, "-b", broker.address, timeout=60)
 
     done = run("alter", topic, "--config", "batch.merge.enable=false", "--config", "retention.ms=9")
     assert (done.returncode, done.stdout) == (0, f"topic {topic}: batch.merge.enable=false retention.ms=9\n")

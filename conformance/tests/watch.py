@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 
@@ -47,3 +48,11 @@ def health(broker, path=""):
     """(status, the answer's JSON)."""
     status, body = ask(broker.health_address, "/health" + path)
     return status, json.loads(body)
+
+
+def wait_stored(broker, seconds=20):
+    """Until all that was acknowledged is in segments and in a checkpoint."""
+    deadline = time.monotonic() + seconds
+    while value(metrics(broker), "takhin_storage_checkpoint_lag_entries", shard="1") > 0:
+        assert time.monotonic() < deadline, "the tails are not stored"
+        time.sleep(0.05)
