@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, time::Duration};
 
-use wire::record::{self, Limits, Record};
+use wire::record::{self, BatchError, Limits, Record};
 
 use crate::{Client, ClientError};
 
@@ -90,24 +90,27 @@ impl Consumer {
     }
 }
 
+/// The record batches of a fetch but for one that the answer's end cut off: that comes whole once it is the first.
+pub fn whole_batches(records: &[u8]) -> impl Iterator<Item = Result<&[u8], BatchError>> {
+    let is_cut_off = |at: usize, batch: &Result<_, BatchError>| {
+        at > 0 && matches!(batch, Err(BatchError::Truncated { .. }))
+    };
+    let numbered = record::batches(records).enumerate();
+    numbered.take_while(move |(at, batch)| !is_cut_off(*at, batch)).map(|(_, batch)| batch)
+}
+
 fn hand_out<B>(
     position: &mut Position,
     records: &[u8],
     mut each: impl FnMut(Record<'_>) -> ControlFlow<B>,
-) -> Result<ControlFlow<B>, record::BatchError> {
+) -> Result<ControlFlow<B>, BatchError> {
     let limits = Limits {
         batch_bytes_max: usize::MAX,
         decompressed_bytes_max: DECOMPRESSED_BYTES_MAX,
         ..Limits::default()
     };
-    let mut is_first = true;
-    for batch in record::batches(records) {
-        let batch = match batch {
-            // The answer's end cut it off: it comes whole once it is the first.
-            Err(record::BatchError::Truncated { .. }) if !is_first => break,
-            batch => batch?,
-        };
-        is_first = false;
+    for batch in whole_batches(records) {
+        let batch = batch?;
         let opened = record::read(batch, &limits)?;
         if !opened.header().is_control() {
             for record in &opened {

@@ -27,7 +27,7 @@ mod topics;
 mod partitioner_test;
 
 pub use client::{Client, Options};
-pub use consumer::{Consumer, Position, RecordOf};
+pub use consumer::{Consumer, Position, RecordOf, whole_batches};
 pub use error::ClientError;
 pub use fetch::Fetched;
 pub use metadata::{Creation, Node, Partition, Topic};

@@ -9,13 +9,13 @@ mod sample;
 mod text;
 
 use anyhow::{Context, Result, bail};
-use client::{Client, Options};
+use client::Client;
 use gateway::batching::{Batching, OldReader, TopicBatching};
 use serde::Serialize;
 
 use self::measure::{Alternative, Shape};
 use crate::{
-    cli::{BatchCommand, ExplainArgs},
+    cli::{BatchCommand, ClusterArgs, ExplainArgs},
     output::{self, Output},
 };
 
@@ -113,6 +113,6 @@ fn sampled(client: &mut Client, topic: &str, tail_ms: i64) -> Result<Sampled> {
     })
 }
 
-fn client(addresses: Vec<String>) -> Client {
-    Client::new(addresses, Options { client_id: "takhin-cli".to_owned(), ..Options::default() })
+fn client(bootstrap_server: Vec<String>) -> Client {
+    super::client(&ClusterArgs { bootstrap_server })
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use client::{At, Client, Fetched};
-use wire::record::{self, BatchHeader};
+use wire::record::{BatchError, BatchHeader, header::check_crc};
 
 /// Partitions that are looked at, evenly chosen.
 const PARTITIONS_MAX: usize = 16;
@@ -70,9 +70,10 @@ fn read(client: &mut Client, topic: &str, mut reaches: BTreeMap<i32, Reach>) -> 
         let mut came = 0;
         for Fetched { partition, records, .. } in client.fetch(topic, &offsets, WAIT)? {
             let Some(reach) = reaches.get_mut(&partition) else { continue };
-            let about = || format!("partition {topic}-{partition} at offset {}", reach.next);
-            let batches = whole_batches(&records).with_context(about)?;
-            for (header, batch) in batches {
+            let from = reach.next;
+            let about = || format!("partition {topic}-{partition} at offset {from}");
+            for batch in client::whole_batches(&records) {
+                let (header, batch) = batch.and_then(checked).with_context(about)?;
                 reach.next = reach.next.max(header.last_offset().saturating_add(1));
                 came += batch.len();
                 runs.entry(partition).or_default().batches.push((header, batch));
@@ -86,18 +87,7 @@ fn read(client: &mut Client, topic: &str, mut reaches: BTreeMap<i32, Reach>) -> 
     }
 }
 
-/// The batches of an answer but for one that its end cut off, which comes whole once it is the first.
-fn whole_batches(records: &[u8]) -> Result<Vec<(BatchHeader, Vec<u8>)>, record::BatchError> {
-    let mut whole = Vec::new();
-    for batch in record::batches(records) {
-        match batch {
-            Err(record::BatchError::Truncated { .. }) if !whole.is_empty() => break,
-            batch => {
-                let batch = batch?;
-                record::header::check_crc(batch)?;
-                whole.push((BatchHeader::parse(batch)?, batch.to_vec()));
-            }
-        }
-    }
-    Ok(whole)
+fn checked(batch: &[u8]) -> Result<(BatchHeader, Vec<u8>), BatchError> {
+    check_crc(batch)?;
+    Ok((BatchHeader::parse(batch)?, batch.to_vec()))
 }

@@ -222,12 +222,8 @@ fn visit(
         ..Limits::default()
     };
     let mut got = Got::default();
-    for batch in record::batches(records) {
-        let batch = match batch {
-            // The answer's end cut it off: it comes whole once it is the first.
-            Err(BatchError::Truncated { .. }) if got.batches > 0 => break,
-            batch => batch?,
-        };
+    for batch in client::whole_batches(records) {
+        let batch = batch?;
         got.batches += 1;
         let opened = record::read_with(batch, &limits, scratch)?;
         if !opened.header().is_control() {
