@@ -149,11 +149,24 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    fn new(key: &FlowKey<'_>, is_other: bool, of_topic: Rc<Counts>) -> Rc<Self> {
+    fn of_client(key: &FlowKey<'_>, of_topic: Rc<Counts>) -> Rc<Self> {
+        Self::new(key.topic_id, Some(key.client_id.into()), key.software.cloned(), of_topic)
+    }
+
+    fn of_others(topic_id: TopicId, of_topic: Rc<Counts>) -> Rc<Self> {
+        Self::new(topic_id, None, None, of_topic)
+    }
+
+    fn new(
+        topic_id: TopicId,
+        client_id: Option<Arc<str>>,
+        software: Option<Arc<str>>,
+        of_topic: Rc<Counts>,
+    ) -> Rc<Self> {
         Rc::new(Self {
-            topic_id: key.topic_id,
-            client_id: (!is_other).then(|| key.client_id.into()),
-            software: key.software.filter(|_| !is_other).cloned(),
+            topic_id,
+            client_id,
+            software,
             own: Counts::default(),
             of_topic,
             batches_before: Cell::default(),
@@ -215,9 +228,9 @@ struct OfTopic {
 }
 
 impl OfTopic {
-    fn new(key: &FlowKey<'_>) -> Self {
+    fn new(topic_id: TopicId) -> Self {
         let all = Rc::new(Counts::default());
-        Self { others: Flow::new(key, true, all.clone()), clients: HashMap::default(), all }
+        Self { others: Flow::of_others(topic_id, all.clone()), clients: HashMap::default(), all }
     }
 
     /// Has those that sent nothing since the last time join the others.
@@ -261,11 +274,11 @@ impl Flows {
             by_topic.values_mut().for_each(OfTopic::sweep);
             self.listed.set(by_topic.values().map(|of_topic| of_topic.clients.len()).sum());
         }
-        let of_topic = by_topic.entry(key.topic_id).or_insert_with(|| OfTopic::new(key));
+        let of_topic = by_topic.entry(key.topic_id).or_insert_with(|| OfTopic::new(key.topic_id));
         if self.listed.get() >= FLOWS_MAX {
             return of_topic.others.clone();
         }
-        let flow = Flow::new(key, false, of_topic.all.clone());
+        let flow = Flow::of_client(key, of_topic.all.clone());
         of_topic.clients.insert(key.client_id.into(), flow.clone());
         self.listed.set(self.listed.get() + 1);
         flow

@@ -74,6 +74,18 @@ impl Observer {
     }
 }
 
+impl<'a> PartitionStats<'a> {
+    /// What merging made of each topic's batches since the start.
+    #[must_use]
+    pub fn merged_by_topic(partitions: impl IntoIterator<Item = Self>) -> BTreeMap<&'a str, MergeCounts> {
+        let mut by_topic: BTreeMap<&str, MergeCounts> = BTreeMap::new();
+        for partition in partitions {
+            *by_topic.entry(partition.topic).or_default() += partition.merged;
+        }
+        by_topic
+    }
+}
+
 impl Observation {
     /// Every partition, those of a topic together. Locks each log for a moment.
     pub fn partitions(&self) -> impl Iterator<Item = PartitionStats<'_>> {
@@ -90,16 +102,6 @@ impl Observation {
                 merged: stored.merged,
             }
         })
-    }
-
-    /// What merging made of each topic's batches since the start.
-    #[must_use]
-    pub fn merged_by_topic(&self) -> BTreeMap<&str, MergeCounts> {
-        let mut by_topic: BTreeMap<&str, MergeCounts> = BTreeMap::new();
-        for partition in self.partitions() {
-            *by_topic.entry(partition.topic).or_default() += partition.merged;
-        }
-        by_topic
     }
 
     /// The file system of the data directory, asked now; `None` when it does not answer.

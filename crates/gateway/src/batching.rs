@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use broker::{FlowCounts, MergeCounts, Observation, TopicFlows};
+use broker::{FlowCounts, MergeCounts, Observation, PartitionStats, TopicFlows};
 use serde::{Deserialize, Serialize};
 
 /// Topics that are told of, those with the most batches.
@@ -110,7 +110,7 @@ pub struct OldReader {
 
 impl Batching {
     pub(crate) fn of(observation: &Observation, uptime: Duration) -> Self {
-        let stored = observation.merged_by_topic();
+        let stored = PartitionStats::merged_by_topic(observation.partitions());
         let (wal, commit) = (&observation.node.wal, &observation.node.commit);
         let topic = |flows: &TopicFlows| {
             TopicBatching::of(flows, stored.get(&*flows.topic).copied().unwrap_or_default())

@@ -52,16 +52,18 @@ impl fmt::Debug for Observed {
 impl Collector for Observed {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut page = Page { encoder };
+        let partitions: Vec<PartitionStats<'_>> = self.observation.partitions().collect();
         self.process(&mut page)?;
         self.traffic(&mut page)?;
         self.wal(&mut page)?;
         self.tails_and_cuts(&mut page)?;
         self.batching(&mut page)?;
-        flows::of_topics(&self.observation, &mut page)?;
-        flows::of_clients(&self.observation, &mut page)?;
+        flows::of_topics(&self.observation.flows, &mut page)?;
+        flows::of_segments(&partitions, &mut page)?;
+        flows::of_clients(&self.observation.flows, &mut page)?;
         self.checkpoints(&mut page)?;
         self.disk(&mut page)?;
-        self.partitions(&mut page)
+        of_partitions(&partitions, &mut page)
     }
 }
 
@@ -305,31 +307,26 @@ impl Observed {
             gauge,
         )
     }
+}
 
-    fn partitions(&self, page: &mut Page<'_>) -> fmt::Result {
-        let partitions: Vec<PartitionStats<'_>> = self.observation.partitions().collect();
-        page.gauge(
-            "takhin_storage_partitions",
-            "Partitions that this broker leads.",
-            partitions.len() as u64,
-        )?;
-        let mut each = |name, help, value: fn(&PartitionStats<'_>) -> u64| {
-            let labelled = |of: &PartitionStats<'_>| {
-                let labels = ([("topic", of.topic.to_owned())], [("partition", of.partition)]);
-                (labels, value(of))
-            };
-            page.family(name, help, MetricType::Gauge, partitions.iter().map(labelled), gauge)
+fn of_partitions(partitions: &[PartitionStats<'_>], page: &mut Page<'_>) -> fmt::Result {
+    page.gauge("takhin_storage_partitions", "Partitions that this broker leads.", partitions.len() as u64)?;
+    let mut each = |name, help, value: fn(&PartitionStats<'_>) -> u64| {
+        let labelled = |of: &PartitionStats<'_>| {
+            let labels = ([("topic", of.topic.to_owned())], [("partition", of.partition)]);
+            (labels, value(of))
         };
-        each("takhin_storage_log_start_offset", "The first offset.", |of| offset(of.log_start_offset))?;
-        each("takhin_storage_log_end_offset", "The offset that the next record gets.", |of| {
-            offset(of.log_end_offset)
-        })?;
-        each("takhin_storage_log_segments", "Segments.", |of| of.segments)?;
-        each("takhin_storage_disk_usage_bytes", "Bytes in segments.", |of| of.segment_bytes)?;
-        each("takhin_storage_active_segment_bytes", "Bytes in the segment that is appended to.", |of| {
-            of.active_segment_bytes
-        })
-    }
+        page.family(name, help, MetricType::Gauge, partitions.iter().map(labelled), gauge)
+    };
+    each("takhin_storage_log_start_offset", "The first offset.", |of| offset(of.log_start_offset))?;
+    each("takhin_storage_log_end_offset", "The offset that the next record gets.", |of| {
+        offset(of.log_end_offset)
+    })?;
+    each("takhin_storage_log_segments", "Segments.", |of| of.segments)?;
+    each("takhin_storage_disk_usage_bytes", "Bytes in segments.", |of| of.segment_bytes)?;
+    each("takhin_storage_active_segment_bytes", "Bytes in the segment that is appended to.", |of| {
+        of.active_segment_bytes
+    })
 }
 
 const NO_LABELS: [(&str, &str); 0] = [];
@@ -355,31 +352,13 @@ impl Page<'_> {
         metric.encode_histogram::<NoLabelSet>(sum, count, buckets, None)
     }
 
-    /// A counter of seconds, by labels.
-    fn seconds<L: EncodeLabelSet>(
-        &mut self,
-        name: &str,
-        help: &str,
-        values: impl IntoIterator<Item = (L, f64)>,
-    ) -> fmt::Result {
-        let mut values = values.into_iter().peekable();
-        if values.peek().is_none() {
-            return Ok(());
-        }
-        let mut metric = self.encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (labels, value) in values {
-            metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&value, None)?;
-        }
-        Ok(())
-    }
-
-    fn family<L: EncodeLabelSet>(
+    fn family<L: EncodeLabelSet, V>(
         &mut self,
         name: &str,
         help: &str,
         kind: MetricType,
-        values: impl IntoIterator<Item = (L, u64)>,
-        write: fn(MetricEncoder<'_>, u64) -> fmt::Result,
+        values: impl IntoIterator<Item = (L, V)>,
+        write: fn(MetricEncoder<'_>, V) -> fmt::Result,
     ) -> fmt::Result {
         let mut values = values.into_iter().peekable();
         if values.peek().is_none() {
@@ -398,7 +377,7 @@ fn gauge(mut metric: MetricEncoder<'_>, value: u64) -> fmt::Result {
     metric.encode_gauge(&value.min(i64::MAX.unsigned_abs()))
 }
 
-fn counter(mut metric: MetricEncoder<'_>, value: u64) -> fmt::Result {
+fn counter(mut metric: MetricEncoder<'_>, value: impl EncodeCounterValue) -> fmt::Result {
     metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
 }
 
