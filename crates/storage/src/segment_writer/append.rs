@@ -104,7 +104,7 @@ impl<'c, 'o> Planner<'c, 'o> {
         Self { merger, merge, limits, batches, active, placed: 0, reached: 0, runs, failed: 0 }
     }
 
-    /// Gives every batch its place. `between` is called after each that was encoded anew, some 100 µs of work: that is the one long
+    /// Gives every batch its place. `between` is called after each that was encoded anew, or should have been, some 100 µs of work: that is the one long
     /// computation of the store's thread, and what commits may be waiting for its processor.
     pub(super) fn plan(mut self, between: impl Fn()) -> Self {
         let batches = self.batches;
@@ -128,12 +128,13 @@ impl<'c, 'o> Planner<'c, 'o> {
             if stored.has_failed {
                 self.failed += these.len() as u64;
             }
+            let took_long = stored.batch.is_some() || stored.parts > 1;
             match stored.batch {
-                Some(merged) => {
-                    self.place(Ready { parts: these, merged: Some(merged) });
-                    between();
-                }
+                Some(merged) => self.place(Ready { parts: these, merged: Some(merged) }),
                 None => these.iter().for_each(|batch| self.place(Ready::as_sent(batch))),
+            }
+            if took_long {
+                between();
             }
         }
         self
