@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Write},
-    path::{Path, PathBuf},
+    path::Path,
     rc::Rc,
     time::Duration,
 };
@@ -15,7 +15,7 @@ use batch::loads::{LOADS, Load as NamedLoad};
 use client::{Client, Options};
 use env::{
     child::OwnChild,
-    disk::{Disk, DiskError, RealDisk},
+    disk::{Disk, RealDisk},
 };
 
 use super::{
@@ -67,13 +67,7 @@ const ASK: Ask =
 /// # Errors
 /// A broker can't be started; what it says.
 pub(crate) fn measure(arguments: &PresetArgs, length: &Length) -> Result<Vec<Outcome>> {
-    let dir = arguments.work_dir.join(format!("takhin-bench-{:016x}", produce::seed()?));
-    let measured = all_loads(&dir, length);
-    // Also when it failed; what that says comes first.
-    let removed = remove_all(&RealDisk, &dir);
-    let outcomes = measured?;
-    removed?;
-    Ok(outcomes)
+    preset::with_work_dir(arguments, |dir| all_loads(dir, length))
 }
 
 fn all_loads(dir: &Path, length: &Length) -> Result<Vec<Outcome>> {
@@ -205,21 +199,6 @@ fn compare(of_load: &mut [Outcome]) {
 /// By how many percent `more` is above `less`; 0 where there is nothing to compare with.
 fn percent_above(more: f64, less: f64) -> f64 {
     if less > 0.0 { (more / less - 1.0) * 100.0 } else { 0.0 }
-}
-
-/// Removes a directory and all that is in it; none is fine.
-///
-/// # Errors
-/// Something can't be removed.
-pub(super) fn remove_all(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
-    let Ok(names) = disk.list(dir) else { return Ok(()) };
-    for path in names.iter().map(|name| -> PathBuf { dir.join(name) }) {
-        // What can't be removed as a file is a directory.
-        if disk.remove(&path).is_err() {
-            remove_all(disk, &path)?;
-        }
-    }
-    disk.remove_dir(dir)
 }
 
 #[cfg(test)]

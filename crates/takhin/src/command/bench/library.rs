@@ -7,16 +7,15 @@ use batch::{
     Backend, Batcher, PolicyName, Settings,
     batcher::{Appended, Record},
 };
-use env::{Instant, disk::RealDisk};
-use serde_json::{Map, Value, json};
+use env::Instant;
+use serde_json::Map;
 
 use super::{
-    adaptive::remove_all,
     args::PresetArgs,
     load::Length,
     logs::{Cached, Durable, Nowhere},
     payload::{Dice, Payload},
-    produce,
+    preset, produce,
     report::Outcome,
     run::Span,
     schedule::float,
@@ -114,13 +113,9 @@ fn batch_up(name: &str, settings: Settings, values: &[Record], length: &Length) 
 /// The disk refuses.
 pub(crate) fn versus_single(arguments: &PresetArgs, length: &Length) -> Result<Vec<Outcome>> {
     let values = values()?;
-    let dir = arguments.work_dir.join(format!("takhin-bench-{:016x}", produce::seed()?));
-    let measured = all_sizes(&dir, &values, length).with_context(|| format!("in {}", dir.display()));
-    // Also when it failed; what that says comes first.
-    let removed = remove_all(&RealDisk, &dir);
-    let outcomes = measured?;
-    removed?;
-    Ok(outcomes)
+    preset::with_work_dir(arguments, |dir| {
+        all_sizes(dir, &values, length).with_context(|| format!("in {}", dir.display()))
+    })
 }
 
 fn all_sizes(dir: &Path, values: &[Record], length: &Length) -> Result<Vec<Outcome>> {
@@ -196,10 +191,7 @@ fn outcome(
     tally: Tally,
     more: Vec<(&'static str, &'static str, f64)>,
 ) -> Outcome {
-    let settings = match json!({ "record_bytes": VALUE_BYTES }) {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
+    let settings = Map::from_iter([("record_bytes".to_owned(), VALUE_BYTES.into())]);
     // The processor is what is measured here, not what may be in the way.
     let span = Span { measured, cpu: None };
     Outcome { label: label.to_owned(), about: label.to_owned(), settings, span, tally, latency_of, more }

@@ -2,10 +2,14 @@
 //!
 //! Each run has a topic of its own, which is deleted after it.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
 use client::{Acks, Client, NewTopic, Topic};
+use env::disk::{Disk, DiskError, RealDisk};
 use wire::record::Codec;
 
 use super::{
@@ -119,4 +123,30 @@ pub(crate) fn with_topic<T>(
     let value = worked?;
     deleted?;
     Ok(value)
+}
+
+/// Lends a name for a directory of its own, and removes that afterwards.
+///
+/// # Errors
+/// `work`, or the disk.
+pub(super) fn with_work_dir<T>(arguments: &PresetArgs, work: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    let dir = arguments.work_dir.join(format!("takhin-bench-{:016x}", produce::seed()?));
+    let worked = work(&dir);
+    // Also when the work failed; what that says comes first.
+    let removed = remove_all(&RealDisk, &dir);
+    let value = worked?;
+    removed?;
+    Ok(value)
+}
+
+/// Removes a directory and all that is in it; none is fine.
+fn remove_all(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    let Ok(names) = disk.list(dir) else { return Ok(()) };
+    for path in names.iter().map(|name| -> PathBuf { dir.join(name) }) {
+        // What can't be removed as a file is a directory.
+        if disk.remove(&path).is_err() {
+            remove_all(disk, &path)?;
+        }
+    }
+    disk.remove_dir(dir)
 }
