@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from stat import S_ISREG
 
 BENCH = pathlib.Path(__file__).resolve().parent
 REPO = BENCH.parent
@@ -319,8 +320,16 @@ def wait_stored(peer):
 
 
 def disk_bytes(directory):
-    """Blocks of all files, as `du` counts them."""
-    return sum(file.stat().st_blocks * 512 for file in directory.rglob("*") if file.is_file())
+    """Blocks of all files, as `du` counts them; what a live broker removes meanwhile takes none."""
+
+    def blocks(file):
+        try:
+            stat = file.stat()
+        except FileNotFoundError:
+            return 0
+        return stat.st_blocks if S_ISREG(stat.st_mode) else 0
+
+    return 512 * sum(map(blocks, directory.rglob("*")))
 
 
 def metadata_request():

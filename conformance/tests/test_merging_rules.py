@@ -1,5 +1,6 @@
 """What merging leaves as it is: answers to old readers, Kafka's own tool, resends, what is not merged, and how long a producer waits."""
 
+import itertools
 import re
 import time
 
@@ -238,13 +239,17 @@ def test_policy_throughput_moves_the_size_of_merged_batches(start_broker, topic_
         return watch.value(watch.metrics(broker), "takhin_batch_target_records")
 
     assert target() == 16, "it begins at adaptive.min.size"
-    begin, sent, targets = time.monotonic(), 0, {16}
-    while sent == 0 or (long_form and time.monotonic() < begin + 22):
+    begin, sent, targets = time.monotonic(), 0, [16]
+    # It takes a step every five seconds.
+    steps, deadline = (2, begin + 90) if long_form else (1, begin + 30)
+    while len(targets) <= steps:
+        assert time.monotonic() < deadline, targets
         sent += len(send(broker, topic, [tiny(i) for i in range(100)]))
-        targets.add(target())
-        time.sleep(0.3 if long_form else 0)
+        if target() != targets[-1]:
+            targets.append(target())
+        time.sleep(0.3)
+    sent += len(send(broker, topic, [tiny(i) for i in range(100)]))
     sizes = {batch["count"] for batch in merging.wait_stored(broker, topic, sent)}
     assert max(sizes) == max(targets), (sizes, targets)
-    if long_form:
-        # Three steps of a tenth, each up or down by one record at least.
-        assert len(targets) > 1 and targets <= {16, 17, 18, 19}, targets
+    # Each step is a tenth, and one record at least, up or down.
+    assert {abs(a - b) for a, b in itertools.pairwise(targets)} == {1}, targets

@@ -26,13 +26,15 @@ const FLOWS_MAX: usize = 1024;
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Bytes of a client's id that are remembered.
 const CLIENT_ID_BYTES_MAX: usize = 128;
-/// Clients that read in old versions, and topics of each, that are remembered.
+/// Clients that read in old versions, and topics of each, that are remembered ...
 const OLD_READERS_MAX: usize = 64;
+/// ... for so long after their last Fetch: one that was upgraded is forgotten.
+const OLD_READERS_FOR: Duration = Duration::from_hours(1);
 
 /// What was counted of a flow, or of all flows of a topic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FlowCounts {
-    /// Record batches accepted.
+    /// Record batches acknowledged.
     pub batches: u64,
     /// Records in them.
     pub records: u64,
@@ -80,7 +82,7 @@ fn bit(codec: Codec) -> u8 {
 pub struct ClientFlow {
     /// What the client calls itself.
     pub client_id: Arc<str>,
-    /// Name and version of its library, if it said so (KIP-511).
+    /// Name and version of the library that it used last, if it said so (KIP-511).
     pub software: Option<Arc<str>>,
     /// What it sent.
     pub counts: FlowCounts,
@@ -124,6 +126,16 @@ impl Counts {
         self.counts.set(counts);
     }
 
+    fn acknowledged(&self, batch: &SentBatch) {
+        self.change(|counts| {
+            counts.batches += 1;
+            counts.records += u64::from(batch.records);
+            counts.bytes += u64::from(batch.bytes);
+            counts.idempotent_batches += u64::from(batch.is_idempotent);
+            counts.codecs |= bit(batch.codec);
+        });
+    }
+
     fn committed(&self, commit: &Commit) {
         if self.entry.replace(commit.entry) != commit.entry {
             self.change(|counts| {
@@ -140,7 +152,8 @@ pub(crate) struct Flow {
     topic_id: TopicId,
     /// `None`: the others of the topic.
     client_id: Option<Arc<str>>,
-    software: Option<Arc<str>>,
+    /// Of the connection that came to it last.
+    software: RefCell<Option<Arc<str>>>,
     own: Counts,
     of_topic: Rc<Counts>,
     /// What it had sent when silent ones were looked for last.
@@ -150,28 +163,29 @@ pub(crate) struct Flow {
 
 impl Flow {
     fn of_client(key: &FlowKey<'_>, of_topic: Rc<Counts>) -> Rc<Self> {
-        Self::new(key.topic_id, Some(key.client_id.into()), key.software.cloned(), of_topic)
+        Self::new(key.topic_id, Some(key.client_id.into()), of_topic)
     }
 
     fn of_others(topic_id: TopicId, of_topic: Rc<Counts>) -> Rc<Self> {
-        Self::new(topic_id, None, None, of_topic)
+        Self::new(topic_id, None, of_topic)
     }
 
-    fn new(
-        topic_id: TopicId,
-        client_id: Option<Arc<str>>,
-        software: Option<Arc<str>>,
-        of_topic: Rc<Counts>,
-    ) -> Rc<Self> {
+    fn new(topic_id: TopicId, client_id: Option<Arc<str>>, of_topic: Rc<Counts>) -> Rc<Self> {
         Rc::new(Self {
             topic_id,
             client_id,
-            software,
+            software: RefCell::default(),
             own: Counts::default(),
             of_topic,
             batches_before: Cell::default(),
             is_listed: Cell::new(true),
         })
+    }
+
+    fn is_used_with(&self, software: Option<&Arc<str>>) {
+        if software.is_some() {
+            *self.software.borrow_mut() = software.cloned();
+        }
     }
 
     /// True when this is still where `key` is counted.
@@ -181,23 +195,33 @@ impl Flow {
             && self.is_listed.get()
     }
 
-    /// A batch of `bytes` bytes was accepted.
-    pub(crate) fn sent(&self, batch: &BatchInfo, bytes: usize) {
-        let count = |counts: &mut FlowCounts| {
-            counts.batches += 1;
-            counts.records += u64::from(batch.header.record_count.unsigned_abs());
-            counts.bytes += bytes as u64;
-            counts.idempotent_batches += u64::from(batch.header.has_producer_id());
-            counts.codecs |= bit(batch.codec);
-        };
-        self.own.change(count);
-        self.of_topic.change(count);
+    /// One of its batches is acknowledged; it was in this commit.
+    pub(crate) fn acknowledged(&self, batch: &SentBatch, commit: &Commit) {
+        for counts in [&self.own, &*self.of_topic] {
+            counts.acknowledged(batch);
+            counts.committed(commit);
+        }
     }
+}
 
-    /// One of its batches was in this commit.
-    pub(crate) fn committed(&self, commit: &Commit) {
-        self.own.committed(commit);
-        self.of_topic.committed(commit);
+/// What is counted of a record batch once it is acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentBatch {
+    records: u32,
+    bytes: u32,
+    codec: Codec,
+    is_idempotent: bool,
+}
+
+impl SentBatch {
+    /// Of a batch that was checked, and is `bytes` bytes long.
+    pub(crate) fn new(info: &BatchInfo, bytes: usize) -> Self {
+        Self {
+            records: info.header.record_count.unsigned_abs(),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+            codec: info.codec,
+            is_idempotent: info.header.has_producer_id(),
+        }
     }
 }
 
@@ -248,8 +272,18 @@ impl OfTopic {
     }
 }
 
-/// Versions of Fetch, by topic.
-type FetchVersions = BTreeMap<Arc<str>, i16>;
+/// A client that reads in old versions.
+struct OldClient {
+    fetched_at: Instant,
+    /// Versions of Fetch, by topic.
+    versions: BTreeMap<Arc<str>, i16>,
+}
+
+impl OldClient {
+    fn is_old_at(&self, now: Instant) -> bool {
+        now < self.fetched_at + OLD_READERS_FOR
+    }
+}
 
 /// See the module's head.
 #[derive(Default)]
@@ -258,7 +292,7 @@ pub(crate) struct Flows {
     listed: Cell<usize>,
     swept_at: Cell<Option<Instant>>,
     /// By client.
-    old_readers: RefCell<BTreeMap<Arc<str>, FetchVersions>>,
+    old_readers: RefCell<BTreeMap<Arc<str>, OldClient>>,
 }
 
 impl Flows {
@@ -267,6 +301,7 @@ impl Flows {
         let mut by_topic = self.by_topic.borrow_mut();
         let known = by_topic.get(&key.topic_id).and_then(|of_topic| of_topic.clients.get(key.client_id));
         if let Some(flow) = known {
+            flow.is_used_with(key.software);
             return flow.clone();
         }
         if self.listed.get() >= FLOWS_MAX && self.is_sweep_due(now) {
@@ -279,6 +314,7 @@ impl Flows {
             return of_topic.others.clone();
         }
         let flow = Flow::of_client(key, of_topic.all.clone());
+        flow.is_used_with(key.software);
         of_topic.clients.insert(key.client_id.into(), flow.clone());
         self.listed.set(self.listed.get() + 1);
         flow
@@ -292,21 +328,38 @@ impl Flows {
         is_due
     }
 
-    /// A client asked for records of `topic` in a version of Fetch that does not know every codec.
-    pub(crate) fn read_in_old_version(&self, client_id: Option<&str>, topic: &str, fetch_version: i16) {
+    /// A client asked for records in a version of Fetch that does not know every codec. `topics` are those of its request that
+    /// there are: an incremental request names none, and is of those that were named before.
+    pub(crate) fn read_in_old_version<'a>(
+        &self,
+        client_id: Option<&str>,
+        topics: impl Iterator<Item = &'a str>,
+        fetch_version: i16,
+        now: Instant,
+    ) {
         let client_id = name_of(client_id);
         let mut old_readers = self.old_readers.borrow_mut();
-        if let Some(version) = old_readers.get_mut(client_id).and_then(|topics| topics.get_mut(topic)) {
-            *version = fetch_version;
-            return;
+        let mut topics = topics.peekable();
+        if !old_readers.contains_key(client_id) {
+            if topics.peek().is_none() {
+                return;
+            }
+            if old_readers.len() >= OLD_READERS_MAX {
+                old_readers.retain(|_, client| client.is_old_at(now));
+            }
+            if old_readers.len() >= OLD_READERS_MAX {
+                return;
+            }
+            old_readers.insert(client_id.into(), OldClient { fetched_at: now, versions: BTreeMap::new() });
         }
-        let is_full = old_readers.len() >= OLD_READERS_MAX && !old_readers.contains_key(client_id);
-        if is_full {
-            return;
-        }
-        let topics = old_readers.entry(client_id.into()).or_default();
-        if topics.len() < OLD_READERS_MAX {
-            topics.insert(topic.into(), fetch_version);
+        let Some(client) = old_readers.get_mut(client_id) else { return };
+        client.fetched_at = now;
+        for topic in topics {
+            if let Some(version) = client.versions.get_mut(topic) {
+                *version = fetch_version;
+            } else if client.versions.len() < OLD_READERS_MAX {
+                client.versions.insert(topic.into(), fetch_version);
+            }
         }
     }
 
@@ -327,10 +380,11 @@ impl Flows {
     }
 
     /// Clients that read in old versions, as far as they are remembered.
-    pub(crate) fn old_readers(&self) -> Vec<OldReader> {
+    pub(crate) fn old_readers(&self, now: Instant) -> Vec<OldReader> {
         let old_readers = self.old_readers.borrow();
-        let each = old_readers.iter().flat_map(|(client_id, topics)| {
-            topics.iter().map(|(topic, fetch_version)| OldReader {
+        let still_old = old_readers.iter().filter(|(_, client)| client.is_old_at(now));
+        let each = still_old.flat_map(|(client_id, client)| {
+            client.versions.iter().map(|(topic, fetch_version)| OldReader {
                 client_id: client_id.clone(),
                 topic: topic.clone(),
                 fetch_version: *fetch_version,
@@ -346,7 +400,7 @@ fn clients(of_topic: &OfTopic) -> Vec<ClientFlow> {
         .iter()
         .map(|(client_id, flow)| ClientFlow {
             client_id: client_id.clone(),
-            software: flow.software.clone(),
+            software: flow.software.borrow().clone(),
             counts: flow.own.counts.get(),
         })
         .collect();

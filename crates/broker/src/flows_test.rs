@@ -8,9 +8,12 @@ use cluster::commit::Commit;
 use cluster::metadata::{Image, Record, TopicRecord};
 use env::Instant;
 use storage::id::{ShardId, TopicId};
-use wire::record::{BatchInfo, Builder, Codec, Limits, Scratch, validate};
+use wire::record::{Builder, Codec, Limits, Scratch, validate};
 
-use super::{CLIENT_ID_BYTES_MAX, FLOWS_MAX, Flow, FlowCounts, FlowKey, Flows, OLD_READERS_MAX, SWEEP_EVERY};
+use super::{
+    CLIENT_ID_BYTES_MAX, FLOWS_MAX, Flow, FlowCounts, FlowKey, Flows, OLD_READERS_FOR, OLD_READERS_MAX,
+    SWEEP_EVERY, SentBatch,
+};
 
 const T: TopicId = TopicId([1; 16]);
 const U: TopicId = TopicId([2; 16]);
@@ -25,7 +28,8 @@ fn image() -> Image {
     image
 }
 
-fn batch(codec: Codec, records: i32, is_idempotent: bool) -> BatchInfo {
+/// A batch that is counted as `bytes` long.
+fn batch(codec: Codec, records: i32, is_idempotent: bool, bytes: usize) -> SentBatch {
     let mut builder = Builder::new(codec.into());
     if is_idempotent {
         builder = builder.producer(7, 0, 0);
@@ -33,11 +37,21 @@ fn batch(codec: Codec, records: i32, is_idempotent: bool) -> BatchInfo {
     for _ in 0..records {
         builder.append(0, None, Some(b"value"), &[]).unwrap();
     }
-    validate(&builder.finish().unwrap(), &Limits::default(), &mut Scratch::default()).unwrap()
+    let info = validate(&builder.finish().unwrap(), &Limits::default(), &mut Scratch::default()).unwrap();
+    SentBatch::new(&info, bytes)
 }
 
 fn send(flows: &Flows, image: &Image, topic: TopicId, client: &str, now: Instant) {
-    flow(flows, image, topic, client, now).sent(&batch(Codec::None, 1, false), 70);
+    acknowledge(&flow(flows, image, topic, client, now));
+}
+
+/// A batch of its was in a commit of its own.
+fn acknowledge(flow: &Flow) {
+    flow.acknowledged(&batch(Codec::None, 1, false, 70), &commit(1));
+}
+
+fn commit(entry: u64) -> Commit {
+    Commit { number: entry, entry, records: 10, wait: Duration::from_millis(2) }
 }
 
 fn flow(flows: &Flows, image: &Image, topic: TopicId, client: &str, now: Instant) -> std::rc::Rc<Flow> {
@@ -50,8 +64,8 @@ fn a_flow_is_what_one_client_sends_to_one_topic() {
     let (flows, image, now) = (Flows::default(), image(), Instant::now());
     let software: Arc<str> = "librdkafka 2.3.0".into();
     let key = FlowKey::new(T, Some("a"), Some(&software));
-    flows.find(&key, &image, now).sent(&batch(Codec::Zstd, 5, true), 200);
-    flows.find(&key, &image, now).sent(&batch(Codec::None, 1, false), 70);
+    flows.find(&key, &image, now).acknowledged(&batch(Codec::Zstd, 5, true, 200), &commit(1));
+    acknowledge(&flows.find(&key, &image, now));
     send(&flows, &image, T, "b", now);
     send(&flows, &image, U, "a", now);
     let topics = flows.topics(&image);
@@ -72,11 +86,11 @@ fn a_commit_counts_once_however_many_batches_it_held() {
     // Could break: records per fsync come out too small because each batch counts its commit again.
     let (flows, image, now) = (Flows::default(), image(), Instant::now());
     let (a, b) = (flow(&flows, &image, T, "a", now), flow(&flows, &image, T, "b", now));
-    let commit = |entry| Commit { number: entry, entry, records: 10, wait: Duration::from_millis(2) };
-    a.committed(&commit(1));
-    b.committed(&commit(1));
-    a.committed(&commit(1));
-    a.committed(&commit(2));
+    let one = batch(Codec::None, 1, false, 70);
+    a.acknowledged(&one, &commit(1));
+    b.acknowledged(&one, &commit(1));
+    a.acknowledged(&one, &commit(1));
+    a.acknowledged(&one, &commit(2));
     let topics = flows.topics(&image);
     let [of_a, of_b] = &topics[0].clients[..] else { panic!("two clients") };
     let counted = |of: &FlowCounts| (of.commits, of.commit_records, of.wait.as_millis());
@@ -108,7 +122,7 @@ fn silent_clients_make_room() {
     let busy = flow(&flows, &image, T, "client-0", now);
     // The first look at them only notes how far they are.
     send(&flows, &image, U, "new", now);
-    busy.sent(&batch(Codec::None, 1, false), 70);
+    acknowledge(&busy);
     let silent = flow(&flows, &image, T, "client-1", now);
     send(&flows, &image, U, "new", now + SWEEP_EVERY);
     assert!(busy.is_of(&FlowKey::new(T, Some("client-0"), None)));
@@ -140,8 +154,39 @@ fn names_are_bounded() {
     assert_eq!(&*topics[0].clients[0].client_id, "ä".repeat(CLIENT_ID_BYTES_MAX / 2));
     assert!(flow(&flows, &image, T, &long, now).is_of(&FlowKey::new(T, Some(&long), None)));
     for number in 0..2 * OLD_READERS_MAX {
-        flows.read_in_old_version(Some(&format!("client-{number}")), "t", 4);
-        flows.read_in_old_version(Some("client-0"), &format!("topic-{number}"), 9);
+        read(&flows, &format!("client-{number}"), &["t"], 4, now);
+        read(&flows, "client-0", &[&format!("topic-{number}")], 9, now);
     }
-    assert_eq!(flows.old_readers().len(), 2 * OLD_READERS_MAX - 1);
+    assert_eq!(flows.old_readers(now).len(), 2 * OLD_READERS_MAX - 1);
+}
+
+fn read(flows: &Flows, client: &str, topics: &[&str], version: i16, now: Instant) {
+    flows.read_in_old_version(Some(client), topics.iter().copied(), version, now);
+}
+
+#[test]
+fn an_old_reader_is_told_of_for_an_hour() {
+    // Could break: who was upgraded stays in the list for ever, or who reads on in a session drops out of it.
+    let (flows, now) = (Flows::default(), Instant::now());
+    for number in 0..OLD_READERS_MAX {
+        read(&flows, &format!("client-{number}"), &["t", "u"], 4, now);
+    }
+    read(&flows, "client-0", &[], 7, now + OLD_READERS_FOR / 2);
+    read(&flows, "nobody", &[], 7, now);
+    let later = now + OLD_READERS_FOR;
+    let clients: Vec<_> = flows.old_readers(later).into_iter().map(|reader| reader.client_id).collect();
+    assert_eq!(clients, ["client-0".into(), Arc::<str>::from("client-0")]);
+    read(&flows, "new", &["t"], 4, later);
+    assert_eq!(flows.old_readers(later).len(), 3, "the others made room");
+}
+
+#[test]
+fn the_library_is_that_of_the_last_connection() {
+    // Could break: an upgraded client is shown with the library that it began with.
+    let (flows, image, now) = (Flows::default(), image(), Instant::now());
+    for version in ["librdkafka 1.9", "librdkafka 2.3"] {
+        acknowledge(&flows.find(&FlowKey::new(T, Some("a"), Some(&version.into())), &image, now));
+    }
+    send(&flows, &image, T, "a", now);
+    assert_eq!(flows.topics(&image)[0].clients[0].software.as_deref(), Some("librdkafka 2.3"));
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use cluster::stats::NodeStats;
+use env::Instant;
 use env::disk::{Disk, Space};
 use storage::id::PartitionId;
 use storage::partition_log::{LogReader, MergeCounts};
@@ -126,7 +127,7 @@ pub(crate) fn answer_observers(
                 traffic: broker.traffic(),
                 node: broker.node().stats(),
                 flows: broker.flows.topics(&broker.node().image()),
-                old_readers: broker.flows.old_readers(),
+                old_readers: broker.flows.old_readers(Instant::now()),
                 kafka_port,
                 logs: logs(&broker),
                 disk: disk.clone(),

@@ -15,14 +15,20 @@ use crate::connection::Connection;
 use crate::connection::replies::{PartAnswer, SlotNumber};
 use crate::counters::Counters;
 use crate::error_map;
-use crate::flows::Flow;
+use crate::flows::{Flow, SentBatch};
 
 /// Who waits for a record batch's outcome.
 pub(crate) enum Waiter {
     /// A part of an answer.
-    Part { connection: Rc<Connection>, slot: SlotNumber, part: usize, flow: Rc<Flow> },
+    Part { connection: Rc<Connection>, slot: SlotNumber, part: usize, counted: Counted },
     /// Nobody (acks=0); on an error the connection is closed, as Kafka does.
-    Nobody { connection: Rc<Connection>, flow: Rc<Flow> },
+    Nobody { connection: Rc<Connection>, counted: Counted },
+}
+
+/// A batch, and where it is counted once it is acknowledged.
+pub(crate) struct Counted {
+    pub(crate) flow: Rc<Flow>,
+    pub(crate) batch: SentBatch,
 }
 
 /// See the module's head.
@@ -47,16 +53,18 @@ impl CommitListener<Waiter> for Pump {
             Err(error) => PartAnswer::error(error_map::propose(&error), None),
         };
         self.counters.failed(ApiKey::Produce, answer.error);
+        let (Waiter::Part { counted, .. } | Waiter::Nobody { counted, .. }) = &waiter;
+        if answer.error == ErrorCode::NONE {
+            counted.flow.acknowledged(&counted.batch, commit);
+        }
         match waiter {
-            Waiter::Part { connection, slot, part, flow } => {
-                flow.committed(commit);
+            Waiter::Part { connection, slot, part, .. } => {
                 connection.answered_in.set(commit.number);
                 if connection.fill(slot, part, answer) {
                     self.ready.borrow_mut().push(connection);
                 }
             }
-            Waiter::Nobody { connection, flow } => {
-                flow.committed(commit);
+            Waiter::Nobody { connection, .. } => {
                 if answer.error != ErrorCode::NONE {
                     connection.close("a produce with acks=0 failed");
                 }

@@ -12,7 +12,7 @@ use crate::batching::Batching;
 
 /// Longest that it may take to connect, and to answer.
 const TIME_MAX: Duration = Duration::from_secs(10);
-/// Bytes of an answer; a thousand topics with twenty clients each are a few megabytes.
+/// Bytes of an answer; a broker tells of a thousand topics and as many clients, whose names take a megabyte or two.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// The broker did not tell.
@@ -74,6 +74,10 @@ async fn get(stream: env::net::BlockingTcpStream, address: &str, path: &str) -> 
     match status {
         StatusCode::OK => Ok(text.into()),
         // A broker that starts says so.
-        status => Err(format!("{status}: {}", String::from_utf8_lossy(&text[..text.len().min(200)]).trim())),
+        status => {
+            let text = String::from_utf8_lossy(&text[..text.len().min(200)]);
+            // Whoever answers here may be anybody: nothing of it is to move a terminal's cursor.
+            Err(format!("{status}: {}", text.trim().escape_debug()))
+        }
     }
 }

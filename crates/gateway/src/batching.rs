@@ -28,7 +28,9 @@ pub struct Batching {
     pub records: u64,
     /// Topics that something was sent to, most batches first.
     pub topics: Vec<TopicBatching>,
-    /// Clients that read in versions of Fetch that are older than a codec.
+    /// How many topics more there are that something was sent to.
+    pub more_topics: u64,
+    /// Clients that read in versions of Fetch that are older than a codec, within the last hour.
     pub old_readers: Vec<OldReader>,
 }
 
@@ -60,7 +62,7 @@ pub struct ClientBatching {
     pub sent: Sent,
 }
 
-/// Record batches that were accepted.
+/// Record batches that were acknowledged.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sent {
@@ -123,6 +125,7 @@ impl Batching {
             batches: commit.batches,
             records: commit.records,
             topics: observation.flows.iter().take(TOPICS_MAX).map(topic).collect(),
+            more_topics: observation.flows.len().saturating_sub(TOPICS_MAX) as u64,
             old_readers: observation.old_readers.iter().map(OldReader::of).collect(),
         }
     }

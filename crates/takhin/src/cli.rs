@@ -282,7 +282,7 @@ pub(crate) struct ExplainArgs {
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9090", value_parser = address)]
     pub(crate) metrics: String,
     /// Look at a topic of this cluster, of any Kafka brokers, instead
-    #[arg(short, long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = address, requires = "topic")]
+    #[arg(short, long, value_name = "HOST:PORT", value_delimiter = ',', value_parser = address, requires = "topic", conflicts_with = "metrics")]
     pub(crate) bootstrap_server: Vec<String>,
     /// Milliseconds after which a partition's batches are stored (kafka.batch.tail.max.ms)
     #[arg(long, value_name = "MS", default_value_t = 1000, value_parser = clap::value_parser!(i64).range(0..=3_600_000))]

@@ -57,7 +57,7 @@ fn sent<L: EncodeLabelSet + Clone>(
     help_of_commit_records: &str,
 ) -> fmt::Result {
     let [batches, records, bytes, commits, commit_records, wait] = names;
-    family(page, rows, batches, "Record batches accepted.", |of| of.batches)?;
+    family(page, rows, batches, "Record batches acknowledged.", |of| of.batches)?;
     family(page, rows, records, "Records in them.", |of| of.records)?;
     family(page, rows, bytes, "Their bytes.", |of| of.bytes)?;
     family(page, rows, commits, "Durable writes that held some of them.", |of| of.commits)?;

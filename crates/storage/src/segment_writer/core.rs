@@ -266,18 +266,19 @@ impl WriterCore {
             rest = behind;
         }
         stored.end = cut.log_end;
-        stored.merged += MergeCounts {
-            sent_batches: cut.batch_count(),
-            sent_bytes: cut.bytes(),
+        let merged = MergeCounts {
+            sent_batches: readable.len() as u64,
+            sent_bytes: readable.iter().map(|batch| batch.bytes.len() as u64).sum(),
             stored_batches: self.stats.batches_stored - batches_before,
             stored_bytes: self.stats.bytes_stored - bytes_before,
         };
+        stored.merged += merged;
         record.segments_removed.extend(dropped.iter().map(|view| view.segment.base_offset()));
         let freed = cut.log.publish(Arc::new(stored));
         drop(freed);
         self.stats.cuts += 1;
-        self.stats.batches += cut.batch_count();
-        self.stats.bytes += cut.bytes();
+        self.stats.batches += merged.sent_batches;
+        self.stats.bytes += merged.sent_bytes;
         if let Some(size) = &mut self.size {
             size.stored(&readable, begin);
         }

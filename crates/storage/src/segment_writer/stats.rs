@@ -9,7 +9,7 @@ use env::Instant;
 pub struct StoreStats {
     /// Cuts stored.
     pub cuts: u64,
-    /// Batches in them, as they were sent.
+    /// Batches in them that were not deleted yet, as they were sent.
     pub batches: u64,
     /// Their bytes.
     pub bytes: u64,

@@ -65,12 +65,10 @@ pub(crate) async fn answer(
     let fetch =
         FetchRequest::decode(&mut request.body, version).map_err(|error| format!("Fetch: {error}"))?;
     if version < EVERY_CODEC_SINCE {
-        for topic in fetch.topics.iter() {
-            // Names of topics that are not there are not remembered: anybody can send any number of long ones.
-            if broker.topic(&topic.topic).is_some() {
-                broker.flows.read_in_old_version(caller.client_id, &topic.topic, version);
-            }
-        }
+        // Names of topics that are not there are not remembered: anybody can send any number of long ones.
+        let names: Vec<_> = fetch.topics.iter().map(|topic| topic.topic).collect();
+        let there = names.iter().map(|name| &**name).filter(|name| broker.topic(name).is_some());
+        broker.flows.read_in_old_version(caller.client_id, there, version, Instant::now());
     }
     let Fetched { response, batches, share } = handle(broker, caller, fetch).await;
     Answer::with_batches(ApiKey::Fetch, version, correlation_id, &response, batches, share)

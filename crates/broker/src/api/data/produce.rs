@@ -21,8 +21,8 @@ use wire::record::{self, BatchError, BatchInfo, Codec, Limits, Scratch, Timestam
 
 use crate::connection::Connection;
 use crate::connection::replies::{Part, PartAnswer, PartTopic, Slot};
-use crate::flows::{Flow, FlowKey};
-use crate::pump::Waiter;
+use crate::flows::{Flow, FlowKey, SentBatch};
+use crate::pump::{Counted, Waiter};
 use crate::server::Broker;
 use crate::topics::TopicHandle;
 
@@ -75,13 +75,13 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Adds a batch to the forming group, and counts it.
-    fn add(&self, checked: Checked<'_>, waiter: impl FnOnce(Rc<Flow>) -> Waiter) {
+    /// Adds a batch to the forming group.
+    fn add(&self, checked: Checked<'_>, waiter: impl FnOnce(Counted) -> Waiter) {
         let Checked { partition, item, info, .. } = checked;
         let flow = self.flow(item.partition.topic_id);
-        flow.sent(&info, item.bytes.len());
+        let counted = Counted { flow, batch: SentBatch::new(&info, item.bytes.len()) };
         let item = NewItem { answered_in: self.connection.answered_in.get(), ..item };
-        self.broker.committer().add(partition.reader.shard(), item, waiter(flow));
+        self.broker.committer().add(partition.reader.shard(), item, waiter(counted));
     }
 
     fn flow(&self, topic_id: TopicId) -> Rc<Flow> {
@@ -136,7 +136,7 @@ pub(crate) fn start(
     }
     for checked in checked {
         let part = checked.part;
-        sender.add(checked, |flow| Waiter::Part { connection: connection.clone(), slot, part, flow });
+        sender.add(checked, |counted| Waiter::Part { connection: connection.clone(), slot, part, counted });
     }
     if pending == 0 {
         connection.send_ready();
@@ -199,7 +199,7 @@ pub(crate) fn check_all(frame: &[u8], checks: Vec<Check>) -> Verdicts {
 
 fn start_unanswered(sender: Sender<'_>, parts: &[Part], checked: Vec<Checked<'_>>) {
     for checked in checked {
-        sender.add(checked, |flow| Waiter::Nobody { connection: sender.connection.clone(), flow });
+        sender.add(checked, |counted| Waiter::Nobody { connection: sender.connection.clone(), counted });
     }
     if parts.iter().any(|part| part.answer.is_some()) {
         sender.connection.close("a produce with acks=0 was refused");

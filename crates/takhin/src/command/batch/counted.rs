@@ -72,7 +72,7 @@ fn cost(out: &mut dyn Write, counted: &TopicBatching) -> io::Result<()> {
     let Sent { batches, records, bytes, .. } = &counted.sent;
     writeln!(
         out,
-        "cost: {:.0} % of {batches} batches are tiny; a request for {:.1} records; headers are {:.0} % of {bytes} bytes",
+        "cost: {:.0} % of {batches} batches are tiny; {:.1} records a batch; headers are {:.0} % of {bytes} bytes",
         percent(tiny, *batches),
         ratio(*records, *batches),
         header_percent(*batches, *bytes),
@@ -84,7 +84,7 @@ fn recovered(out: &mut dyn Write, counted: &TopicBatching) -> io::Result<()> {
     let wait_ms = if *commits == 0 { 0.0 } else { wait_seconds * 1000.0 / *commits as f64 };
     writeln!(
         out,
-        "recovered: {commits} fsyncs instead of {batches}, each shared by {:.1} records of all topics; the first one of a commit waits {wait_ms:.2} ms",
+        "recovered: {commits} fsyncs instead of {batches}, each shared by {:.1} records of all topics; the first batch of a commit waits {wait_ms:.2} ms, for the commit before it and for company",
         ratio(*commit_records, *commits),
     )?;
     let stored = &counted.stored;

@@ -41,6 +41,8 @@ struct Explained {
     counted: Option<TopicBatching>,
     old_readers: Vec<OldReader>,
     sample: Option<Sampled>,
+    /// Why there is no sample.
+    not_sampled: Option<String>,
 }
 
 /// Runs `takhin batch …`.
@@ -57,8 +59,13 @@ fn explain(arguments: &ExplainArgs) -> Result<()> {
     let output = Output::new(&arguments.output);
     if let (false, Some(topic)) = (arguments.bootstrap_server.is_empty(), &arguments.topic) {
         let sample = sampled(&mut client(arguments.bootstrap_server.clone()), topic, arguments.tail_ms)?;
-        let explained =
-            Explained { topic: topic.clone(), counted: None, old_readers: Vec::new(), sample: Some(sample) };
+        let explained = Explained {
+            topic: topic.clone(),
+            counted: None,
+            old_readers: Vec::new(),
+            sample: Some(sample),
+            not_sampled: None,
+        };
         let json = serde_json::to_value(&explained)?;
         output.value(&json, |out| text::topic(out, &explained))?;
         return Ok(());
@@ -86,22 +93,29 @@ fn of_own_broker(arguments: &ExplainArgs, batching: &Batching) -> Result<Vec<Exp
     let named = |of: &&TopicBatching| arguments.topic.as_ref().is_none_or(|topic| *topic == of.topic);
     let counted: Vec<_> = batching.topics.iter().filter(named).take(TOPICS_MAX).collect();
     if let (Some(topic), true) = (&arguments.topic, counted.is_empty()) {
-        bail!(
-            "nothing was sent to topic {topic} since the broker started; --bootstrap-server looks at what is stored"
-        );
+        let why = match batching.more_topics {
+            0 => "nothing was sent to it since the broker started".to_owned(),
+            more => format!(
+                "it is one of {more} topics that little was sent to since the broker started, or nothing"
+            ),
+        };
+        bail!("topic {topic} has no counts: {why}; --bootstrap-server looks at what is stored");
     }
     let host = arguments.metrics.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host);
     let mut client = client(vec![format!("{host}:{}", batching.kafka_port)]);
     let explain = |of: &TopicBatching| {
         let of_topic = |reader: &&OldReader| reader.topic == of.topic;
-        Ok(Explained {
+        // What was counted is worth knowing also where the topic can't be read.
+        let sample = sampled(&mut client, &of.topic, arguments.tail_ms);
+        Explained {
             topic: of.topic.clone(),
             counted: Some(of.clone()),
             old_readers: batching.old_readers.iter().filter(of_topic).cloned().collect(),
-            sample: Some(sampled(&mut client, &of.topic, arguments.tail_ms)?),
-        })
+            not_sampled: sample.as_ref().err().map(|error| format!("{error:#}")),
+            sample: sample.ok(),
+        }
     };
-    counted.into_iter().map(explain).collect()
+    Ok(counted.into_iter().map(explain).collect())
 }
 
 fn sampled(client: &mut Client, topic: &str, tail_ms: i64) -> Result<Sampled> {

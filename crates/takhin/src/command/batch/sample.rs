@@ -9,7 +9,7 @@ use wire::record::{BatchError, BatchHeader, header::check_crc};
 /// Partitions that are looked at, evenly chosen.
 const PARTITIONS_MAX: usize = 16;
 /// Records of a topic that are looked at, about.
-const RECORDS_MAX: i64 = 100_000;
+const RECORDS_MAX: u64 = 100_000;
 /// Bytes that are read at most, and at most one answer more.
 const BYTES_MAX: usize = 16 << 20;
 /// Nothing is waited for: what is asked for is there.
@@ -31,7 +31,9 @@ pub(super) struct Sample {
 }
 
 /// How far a partition is read.
+#[derive(Clone, Copy)]
 struct Reach {
+    earliest: i64,
     next: i64,
     end: i64,
 }
@@ -48,15 +50,32 @@ pub(super) fn take(client: &mut Client, topic: &str) -> Result<Sample> {
     let partitions = found.partitions.len();
     let step = partitions.div_ceil(PARTITIONS_MAX).max(1);
     let chosen: Vec<i32> = found.partitions.iter().map(|partition| partition.index).step_by(step).collect();
-    let records_each = RECORDS_MAX / i64::try_from(chosen.len().max(1))?;
     let mut reaches = BTreeMap::new();
     for partition in chosen {
         let mut offset = |at| client.offset(topic, partition, at).map(|offset| offset.unwrap_or(0));
         let (earliest, end) = (offset(At::Earliest)?, offset(At::Latest)?);
-        reaches.insert(partition, Reach { next: earliest.max(end - records_each), end });
+        reaches.insert(partition, Reach { earliest, next: earliest.max(end - 1), end });
     }
-    let runs = read(client, topic, reaches)?;
+    let last = read(client, topic, reaches.clone())?;
+    let runs = read(client, topic, back(reaches, &last))?;
     Ok(Sample { runs: runs.into_values().collect(), partitions })
+}
+
+/// Where to begin to read so that neither too many records nor too many bytes come, judged by the last batch of each partition.
+fn back(reaches: BTreeMap<i32, Reach>, last: &BTreeMap<i32, Run>) -> BTreeMap<i32, Reach> {
+    let count = reaches.len().max(1) as u64;
+    let (records_each, bytes_each) = (RECORDS_MAX / count, BYTES_MAX as u64 / count);
+    let from = |(partition, reach): (i32, Reach)| {
+        let batches = last.get(&partition).map_or(&[][..], |run| &run.batches);
+        let bytes: u64 = batches.iter().map(|(_, batch)| batch.len() as u64).sum();
+        let records: u64 =
+            batches.iter().map(|(header, _)| u64::from(header.record_count.unsigned_abs())).sum();
+        let record_bytes = bytes.div_ceil(records.max(1)).max(1);
+        let records = records_each.min(bytes_each / record_bytes).max(1);
+        let next = reach.end.saturating_sub_unsigned(records).max(reach.earliest);
+        (partition, Reach { next, ..reach })
+    };
+    reaches.into_iter().map(from).collect()
 }
 
 fn read(client: &mut Client, topic: &str, mut reaches: BTreeMap<i32, Reach>) -> Result<BTreeMap<i32, Run>> {

@@ -16,8 +16,10 @@ pub(super) fn topic(out: &mut dyn Write, explained: &Explained) -> io::Result<()
     if let Some(of_broker) = &explained.counted {
         counted::topic(out, of_broker)?;
     }
-    if let Some(sample) = &explained.sample {
-        sampled(out, sample)?;
+    match (&explained.sample, &explained.not_sampled) {
+        (Some(sample), _) => sampled(out, sample)?,
+        (None, Some(why)) => writeln!(out, "not sampled: {why}")?,
+        (None, None) => {}
     }
     readers(out, &explained.old_readers)?;
     if explained.counted.is_some() {
@@ -61,7 +63,7 @@ fn readers(out: &mut dyn Write, old_readers: &[OldReader]) -> io::Result<()> {
         let client_id = client_id.escape_debug();
         writeln!(
             out,
-            "client {client_id} reads it with Fetch {fetch_version}: it may not know zstd (Fetch 10 does)"
+            "client {client_id} has read it with Fetch {fetch_version} within the hour: it may not know zstd (Fetch 10 does)"
         )?;
     }
     Ok(())
@@ -71,6 +73,6 @@ fn readers(out: &mut dyn Write, old_readers: &[OldReader]) -> io::Result<()> {
 fn knobs(out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
-        "other knobs: batch.merge.enable=false stores what is sent, as sent. kafka.batch.tail.max.ms: longer makes larger batches of slow partitions. kafka.batch.linger.ms: shorter only where the wait above is too long. A producer's own linger.ms and batch.size save requests, and their CPU"
+        "other knobs: batch.merge.enable=false stores what is sent, as sent. kafka.batch.tail.max.ms: longer makes larger batches of slow partitions. kafka.batch.linger.ms: shorter only where company is waited for too long. A producer's own linger.ms and batch.size save requests, and their CPU"
     )
 }
