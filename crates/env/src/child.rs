@@ -37,15 +37,36 @@ impl OwnChild {
         Err(io::Error::other(format!("it ended without the line {awaited:?}")))
     }
 
+    /// Stops it where it stands (SIGSTOP), until [`OwnChild::resume`].
+    ///
+    /// # Errors
+    /// It can't be told.
+    pub fn pause(&self) -> io::Result<()> {
+        self.tell(Signal::STOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Errors
+    /// It can't be told.
+    pub fn resume(&self) -> io::Result<()> {
+        self.tell(Signal::CONT)
+    }
+
+    fn tell(&self, signal: Signal) -> io::Result<()> {
+        let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return Ok(()) };
+        Ok(kill_process(pid, signal)?)
+    }
+
     /// Asks it to end in order (SIGTERM), and waits until it has.
     ///
     /// # Errors
     /// It can't be told or waited for.
     pub fn stop(&mut self) -> io::Result<()> {
         if self.child.try_wait()?.is_none() {
-            if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-                kill_process(pid, Signal::TERM)?;
-            }
+            self.tell(Signal::TERM)?;
+            // What is paused hears it only now.
+            self.resume()?;
             self.child.wait()?;
         }
         Ok(())

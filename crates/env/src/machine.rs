@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Resource;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::ClockId;
 
 /// Bytes of memory, whoever uses them.
@@ -13,6 +14,47 @@ use rustix::time::ClockId;
 pub fn memory_bytes() -> u64 {
     let system = rustix::system::sysinfo();
     system.totalram.saturating_mul(u64::from(system.mem_unit))
+}
+
+/// Processors that a thread may run on.
+#[derive(Clone, Debug)]
+pub struct Processors(CpuSet);
+
+impl Processors {
+    /// Those of this thread.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn of_this_thread() -> io::Result<Self> {
+        Ok(Self(sched_getaffinity(None)?))
+    }
+
+    /// Two halves, the second one not the smaller; `None` of a single processor.
+    #[must_use]
+    pub fn halves(&self) -> Option<(Self, Self)> {
+        let all: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|at| self.0.is_set(*at)).collect();
+        let (first, second) = all.split_at(all.len() / 2);
+        let of = |processors: &[usize]| {
+            let mut set = CpuSet::new();
+            processors.iter().for_each(|at| set.set(*at));
+            Self(set)
+        };
+        (!first.is_empty()).then(|| (of(first), of(second)))
+    }
+
+    /// True when all of them are also of `others`.
+    #[must_use]
+    pub fn is_within(&self, others: &Self) -> bool {
+        (0..CpuSet::MAX_CPU).all(|at| !self.0.is_set(at) || others.0.is_set(at))
+    }
+
+    /// This thread, and the threads and processes that it starts from now on, run on these only.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn bind_this_thread(&self) -> io::Result<()> {
+        Ok(sched_setaffinity(None, &self.0)?)
+    }
 }
 
 /// The size of a file system.

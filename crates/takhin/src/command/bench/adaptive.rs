@@ -1,7 +1,11 @@
 //! `takhin bench preset adaptive`: is what the broker does by itself as good as the best fixed setting of each load?
 //!
-//! Each setting gets a broker of its own, of this executable, with an empty data directory. Each load is run against it twice,
-//! and what was stored is read back, to see how it was stored.
+//! Each setting gets a broker of its own, of this executable, with an empty data directory; the brokers have one half of the
+//! processors and the producers the other. All settings take turns at a load, there and back again, `--rounds` times; whose turn it
+//! is not is paused. What is told of a setting is the median of its turns, each as a share of what the settings of that pass came
+//! to: drift of the machine hits all alike. What was stored is read back once, to see how it was stored.
+//!
+//! `medium` has the values of `default`: how far the two are apart says what the machine's noise is.
 
 use std::{
     io::{self, Write},
@@ -16,12 +20,13 @@ use client::{Client, Options};
 use env::{
     child::OwnChild,
     disk::{Disk, RealDisk},
+    machine::Processors,
 };
 
 use super::{
     args::PresetArgs,
     consume,
-    load::{Length, Load, per_s},
+    load::{Length, Load},
     preset, produce,
     reader::Ask,
     report::Outcome,
@@ -56,38 +61,42 @@ const SETTLED: Duration = Duration::from_millis(1500);
 const READ_MAX: Duration = Duration::from_secs(20);
 /// Names of what a setting is behind by.
 const BEHIND: [&str; 3] =
-    ["behind_best_records_per_s_percent", "behind_best_p99_percent", "behind_best_stored_percent"];
+    ["behind_best_mean_percent", "behind_best_p99_percent", "behind_best_stored_percent"];
 /// How it is read back.
 const ASK: Ask =
     Ask { answer_bytes: 50 << 20, partition_bytes: 1 << 20, wait_ms: consume::WAIT_MS, again: false };
 
-/// Runs every load against every setting, there and back again, so that drift of the machine hits all alike. Brokers whose turn it is
-/// not have nothing to do.
+/// Runs every load against every setting.
 ///
 /// # Errors
 /// A broker can't be started; what it says.
 pub(crate) fn measure(arguments: &PresetArgs, length: &Length) -> Result<Vec<Outcome>> {
-    preset::with_work_dir(arguments, |dir| all_loads(dir, length))
+    let all = Processors::of_this_thread()?;
+    let measured = preset::with_work_dir(arguments, |dir| all_loads(arguments, dir, length, &all));
+    all.bind_this_thread()?;
+    measured
 }
 
-fn all_loads(dir: &Path, length: &Length) -> Result<Vec<Outcome>> {
+fn all_loads(
+    arguments: &PresetArgs,
+    dir: &Path,
+    length: &Length,
+    processors: &Processors,
+) -> Result<Vec<Outcome>> {
     RealDisk.create_dir_all(dir)?;
+    let halves = processors.halves();
+    if let Some((_, of_brokers)) = &halves {
+        of_brokers.bind_this_thread()?;
+    }
     let start = |setting: &'static Setting| Contender::start(setting, &dir.join(setting.name));
     let mut contenders = SETTINGS.iter().map(start).collect::<Result<Vec<_>>>()?;
+    if let Some((of_producers, _)) = &halves {
+        of_producers.bind_this_thread()?;
+    }
     let mut outcomes = Vec::new();
-    for load in &LOADS {
-        let mut there = Vec::new();
-        for contender in &mut contenders {
-            there.push(contender.run(load, length)?);
-        }
-        let mut back = Vec::new();
-        for contender in contenders.iter_mut().rev() {
-            back.push(contender.run(load, length)?);
-        }
-        let pairs = there.into_iter().zip(back.into_iter().rev());
-        let mut of_load: Vec<Outcome> = pairs.map(|(there, back)| both(there, back)).collect();
-        compare(&mut of_load);
-        outcomes.append(&mut of_load);
+    let is_wanted = |load: &&NamedLoad| arguments.loads.is_empty() || arguments.loads.contains(load);
+    for load in LOADS.iter().filter(is_wanted) {
+        outcomes.append(&mut of_load(take_turns(&mut contenders, load, length, arguments.rounds)?));
     }
     for contender in &mut contenders {
         contender.broker.stop().context("stopping a broker")?;
@@ -95,12 +104,31 @@ fn all_loads(dir: &Path, length: &Length) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
+/// The turns of each setting at one load, in the order of time.
+fn take_turns(
+    contenders: &mut [Contender],
+    load: &NamedLoad,
+    length: &Length,
+    rounds: u64,
+) -> Result<Vec<Vec<Outcome>>> {
+    let mut turns: Vec<Vec<Outcome>> = contenders.iter().map(|_| Vec::new()).collect();
+    for round in 0..rounds {
+        for (contender, mine) in contenders.iter_mut().zip(&mut turns) {
+            mine.push(contender.run(load, length, round == 0)?);
+        }
+        for (contender, mine) in contenders.iter_mut().zip(&mut turns).rev() {
+            mine.push(contender.run(load, length, false)?);
+        }
+    }
+    Ok(turns)
+}
+
 /// How far each setting is behind the best one over all loads: the mean and the worst, in percent.
 ///
 /// # Errors
 /// `out` can't be written.
 pub(crate) fn write_summary(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Result<()> {
-    let mut table = Table::new(&["setting", "rate -%", "worst", "p99 +%", "worst", "stored +%", "worst"]);
+    let mut table = Table::new(&["setting", "mean +%", "worst", "p99 +%", "worst", "stored +%", "worst"]);
     for (at, setting) in SETTINGS.iter().enumerate() {
         let mine = || outcomes.iter().skip(at).step_by(SETTINGS.len());
         let mut cells = vec![setting.name.to_owned()];
@@ -112,7 +140,11 @@ pub(crate) fn write_summary(out: &mut dyn Write, outcomes: &[Outcome]) -> io::Re
         }
         table.row(cells);
     }
-    writeln!(out, "\nbehind the best setting of each load, mean and worst of {} loads", LOADS.len())?;
+    writeln!(
+        out,
+        "\nbehind the best setting of each load, mean and worst of {} loads",
+        outcomes.len() / SETTINGS.len()
+    )?;
     table.write(out)
 }
 
@@ -135,28 +167,35 @@ impl Contender {
         let about = || format!("starting a broker with the setting {}", setting.name);
         let (broker, address) = OwnChild::start(&words, "listening on ").with_context(about)?;
         let options = Options { client_id: "takhin-bench".to_owned(), ..Options::default() };
+        broker.pause()?;
         Ok(Self { setting, broker, client: Client::new(vec![address], options) })
     }
 
-    fn run(&mut self, load: &NamedLoad, length: &Length) -> Result<Outcome> {
-        one(&mut self.client, load, self.setting, length)
-            .with_context(|| format!("load {}, setting {}", load.name, self.setting.name))
+    fn run(&mut self, load: &NamedLoad, length: &Length, and_read: bool) -> Result<Outcome> {
+        self.broker.resume()?;
+        let ran = one(&mut self.client, load, self.setting, length, and_read)
+            .with_context(|| format!("load {}, setting {}", load.name, self.setting.name))?;
+        self.broker.pause()?;
+        Ok(ran)
     }
 }
 
-/// Two runs of the same as one.
-fn both(mut there: Outcome, back: Outcome) -> Outcome {
-    there.span.measured += back.span.measured;
-    there.span.cpu = there.span.cpu.zip(back.span.cpu).map(|(there, back)| there + back);
-    there.tally.absorb(&back.tally);
-    for ((_, _, value), (_, _, other)) in there.more.iter_mut().zip(&back.more) {
-        *value = f64::midpoint(*value, *other);
-    }
-    there
+/// Two runs of the same as one; how it was stored was read in the first.
+fn both(mut first: Outcome, second: Outcome) -> Outcome {
+    first.span.measured += second.span.measured;
+    first.span.cpu = first.span.cpu.zip(second.span.cpu).map(|(first, second)| first + second);
+    first.tally.absorb(&second.tally);
+    first
 }
 
 /// One load, and how its records were stored.
-fn one(client: &mut Client, named: &NamedLoad, setting: &Setting, length: &Length) -> Result<Outcome> {
+fn one(
+    client: &mut Client,
+    named: &NamedLoad,
+    setting: &Setting,
+    length: &Length,
+    and_read: bool,
+) -> Result<Outcome> {
     let load = Load {
         rate: named.records_per_s.map(f64::from),
         ..preset::load(named.producers.into(), 1, named.record_bytes.into())
@@ -164,6 +203,9 @@ fn one(client: &mut Client, named: &NamedLoad, setting: &Setting, length: &Lengt
     let label = format!("{} {}", named.name, setting.name);
     preset::with_topic(client, named.partitions, Vec::new(), |client, topic| {
         let mut outcome = produce::measure(client, topic.clone(), load, length, &label)?;
+        if !and_read {
+            return Ok(outcome);
+        }
         env::task::park_timeout(SETTLED);
         let positions = consume::positions(client, &topic)?;
         let (read, _) = consume::read(client, &Rc::new(topic), &positions, 1, ASK, READ_MAX)?;
@@ -177,22 +219,43 @@ fn one(client: &mut Client, named: &NamedLoad, setting: &Setting, length: &Lengt
     })
 }
 
-/// Adds how far each of a load's settings is behind the best one, in percent.
-fn compare(of_load: &mut [Outcome]) {
-    let rate = |outcome: &Outcome| per_s(outcome.tally.measured.records, outcome.span.measured.as_secs_f64());
-    let p99 = |outcome: &Outcome| float(outcome.tally.latencies.quantile(990));
-    let stored = |outcome: &Outcome| outcome.more.first().map_or(0.0, |(_, _, bytes)| *bytes);
-    let best_rate = of_load.iter().map(rate).fold(0.0, f64::max);
-    let best_p99 = of_load.iter().map(p99).fold(f64::INFINITY, f64::min);
-    let best_stored = of_load.iter().map(stored).fold(f64::INFINITY, f64::min);
-    for outcome in of_load {
-        let [of_rate, of_p99, of_stored] = BEHIND;
-        let behind = [
-            ("rate -%", of_rate, percent_above(best_rate, rate(outcome))),
-            ("p99 +%", of_p99, percent_above(p99(outcome), best_p99)),
-            ("stored +%", of_stored, percent_above(stored(outcome), best_stored)),
-        ];
-        outcome.more.extend(behind);
+/// One outcome of each setting's turns, with how far it is behind the best one, in percent.
+fn of_load(turns: Vec<Vec<Outcome>>) -> Vec<Outcome> {
+    let mean = shares(&turns, |outcome| float(outcome.tally.latencies.mean()));
+    let p99 = shares(&turns, |outcome| float(outcome.tally.latencies.quantile(990)));
+    let mut outcomes: Vec<Outcome> =
+        turns.into_iter().filter_map(|mine| mine.into_iter().reduce(both)).collect();
+    let stored: Vec<f64> =
+        outcomes.iter().map(|outcome| outcome.more.first().map_or(0.0, |(_, _, bytes)| *bytes)).collect();
+    let figures = [("mean +%", mean), ("p99 +%", p99), ("stored +%", stored)];
+    for ((heading, of_settings), name) in figures.into_iter().zip(BEHIND) {
+        let best = of_settings.iter().copied().fold(f64::INFINITY, f64::min);
+        for (outcome, value) in outcomes.iter_mut().zip(of_settings) {
+            outcome.more.push((heading, name, percent_above(value, best)));
+        }
+    }
+    outcomes
+}
+
+/// What each setting's turns came to: the median of their shares of what all settings' turns of the same pass came to.
+fn shares(turns: &[Vec<Outcome>], figure: fn(&Outcome) -> f64) -> Vec<f64> {
+    let passes = turns.iter().map(Vec::len).min().unwrap_or(0);
+    let of_pass = |pass: usize| median(turns.iter().map(|mine| figure(&mine[pass])).collect());
+    let of_passes: Vec<f64> = (0..passes).map(of_pass).collect();
+    let share = |mine: &Vec<Outcome>| {
+        median(mine.iter().zip(&of_passes).map(|(turn, of_pass)| figure(turn) / of_pass).collect())
+    };
+    turns.iter().map(share).collect()
+}
+
+/// The middle one, or between the two in the middle; 0 of none.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        _ if values.is_empty() => 0.0,
+        0 => f64::midpoint(values[middle - 1], values[middle]),
+        _ => values[middle],
     }
 }
 

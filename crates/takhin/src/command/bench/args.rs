@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use batch::loads::{LOADS, Load};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::payload::Payload;
@@ -183,6 +184,12 @@ pub(crate) struct PresetArgs {
     /// Seconds before that, which are not measured
     #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = number(0.0, 3_600.0))]
     pub(crate) warm_up: f64,
+    /// How often `adaptive` goes through its settings, there and back again
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = whole(1, 100))]
+    pub(crate) rounds: u64,
+    /// Loads that `adaptive` runs, by name; all of them where none is named
+    #[arg(long, value_name = "LOAD", value_delimiter = ',', value_parser = named_load)]
+    pub(crate) loads: Vec<&'static Load>,
     /// Where the brokers of `adaptive` and the logs of `versus-single` have their data, on the disk that is to be measured; removed afterwards
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) work_dir: PathBuf,
@@ -190,6 +197,14 @@ pub(crate) struct PresetArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// Takes the name of a load, and tells the names otherwise.
+fn named_load(name: &str) -> Result<&'static Load, String> {
+    LOADS.iter().find(|load| load.name == name).ok_or_else(|| {
+        let names = LOADS.map(|load| load.name);
+        format!("one of {} is expected", names.join(", "))
+    })
 }
 
 /// Takes a whole number of a range, and names the range otherwise.

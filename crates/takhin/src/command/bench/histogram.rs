@@ -15,12 +15,13 @@ const BUCKETS: usize = (1 << (CUTS_LOG + 1)) + (63 - 7) * (1 << CUTS_LOG);
 pub(crate) struct Histogram {
     counts: Vec<u64>,
     count: u64,
+    sum: u64,
     max: u64,
 }
 
 impl Default for Histogram {
     fn default() -> Self {
-        Self { counts: vec![0; BUCKETS], count: 0, max: 0 }
+        Self { counts: vec![0; BUCKETS], count: 0, sum: 0, max: 0 }
     }
 }
 
@@ -29,6 +30,7 @@ impl Histogram {
     pub(crate) fn record(&mut self, ns: u64) {
         self.counts[bucket(ns)] += 1;
         self.count += 1;
+        self.sum = self.sum.saturating_add(ns);
         self.max = self.max.max(ns);
     }
 
@@ -36,18 +38,24 @@ impl Histogram {
     pub(crate) fn add(&mut self, other: &Self) {
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
         self.count += other.count;
+        self.sum = self.sum.saturating_add(other.sum);
         self.max = self.max.max(other.max);
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         self.counts.fill(0);
-        (self.count, self.max) = (0, 0);
+        (self.count, self.sum, self.max) = (0, 0, 0);
     }
 
     /// How many were counted.
     pub(crate) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Their mean in nanoseconds; 0 when there is none.
+    pub(crate) fn mean(&self) -> u64 {
+        self.sum / self.count.max(1)
     }
 
     /// The largest, exactly; 0 when there is none.
