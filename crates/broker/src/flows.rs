@@ -126,24 +126,20 @@ impl Counts {
         self.counts.set(counts);
     }
 
-    fn acknowledged(&self, batch: &SentBatch) {
+    fn acknowledged(&self, batch: &SentBatch, commit: &Commit) {
+        let is_first_of_entry = self.entry.replace(commit.entry) != commit.entry;
         self.change(|counts| {
             counts.batches += 1;
             counts.records += u64::from(batch.records);
             counts.bytes += u64::from(batch.bytes);
             counts.idempotent_batches += u64::from(batch.is_idempotent);
             counts.codecs |= bit(batch.codec);
-        });
-    }
-
-    fn committed(&self, commit: &Commit) {
-        if self.entry.replace(commit.entry) != commit.entry {
-            self.change(|counts| {
+            if is_first_of_entry {
                 counts.commits += 1;
                 counts.commit_records += commit.records;
                 counts.wait += commit.wait;
-            });
-        }
+            }
+        });
     }
 }
 
@@ -182,7 +178,7 @@ impl Flow {
         })
     }
 
-    fn is_used_with(&self, software: Option<&Arc<str>>) {
+    fn note_software(&self, software: Option<&Arc<str>>) {
         if software.is_some() {
             *self.software.borrow_mut() = software.cloned();
         }
@@ -197,10 +193,8 @@ impl Flow {
 
     /// One of its batches is acknowledged; it was in this commit.
     pub(crate) fn acknowledged(&self, batch: &SentBatch, commit: &Commit) {
-        for counts in [&self.own, &*self.of_topic] {
-            counts.acknowledged(batch);
-            counts.committed(commit);
-        }
+        self.own.acknowledged(batch, commit);
+        self.of_topic.acknowledged(batch, commit);
     }
 }
 
@@ -301,7 +295,7 @@ impl Flows {
         let mut by_topic = self.by_topic.borrow_mut();
         let known = by_topic.get(&key.topic_id).and_then(|of_topic| of_topic.clients.get(key.client_id));
         if let Some(flow) = known {
-            flow.is_used_with(key.software);
+            flow.note_software(key.software);
             return flow.clone();
         }
         if self.listed.get() >= FLOWS_MAX && self.is_sweep_due(now) {
@@ -314,7 +308,7 @@ impl Flows {
             return of_topic.others.clone();
         }
         let flow = Flow::of_client(key, of_topic.all.clone());
-        flow.is_used_with(key.software);
+        flow.note_software(key.software);
         of_topic.clients.insert(key.client_id.into(), flow.clone());
         self.listed.set(self.listed.get() + 1);
         flow
@@ -330,10 +324,10 @@ impl Flows {
 
     /// A client asked for records in a version of Fetch that does not know every codec. `topics` are those of its request that
     /// there are: an incremental request names none, and is of those that were named before.
-    pub(crate) fn read_in_old_version<'a>(
+    pub(crate) fn read_in_old_version(
         &self,
         client_id: Option<&str>,
-        topics: impl Iterator<Item = &'a str>,
+        topics: impl Iterator<Item = impl AsRef<str>>,
         fetch_version: i16,
         now: Instant,
     ) {
@@ -355,6 +349,7 @@ impl Flows {
         let Some(client) = old_readers.get_mut(client_id) else { return };
         client.fetched_at = now;
         for topic in topics {
+            let topic = topic.as_ref();
             if let Some(version) = client.versions.get_mut(topic) {
                 *version = fetch_version;
             } else if client.versions.len() < OLD_READERS_MAX {

@@ -43,8 +43,8 @@ impl Processors {
     }
 
     /// True when all of them are also of `others`.
-    #[must_use]
-    pub fn is_within(&self, others: &Self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_within(&self, others: &Self) -> bool {
         (0..CpuSet::MAX_CPU).all(|at| !self.0.is_set(at) || others.0.is_set(at))
     }
 

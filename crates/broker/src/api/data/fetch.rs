@@ -66,8 +66,7 @@ pub(crate) async fn answer(
         FetchRequest::decode(&mut request.body, version).map_err(|error| format!("Fetch: {error}"))?;
     if version < EVERY_CODEC_SINCE {
         // Names of topics that are not there are not remembered: anybody can send any number of long ones.
-        let names: Vec<_> = fetch.topics.iter().map(|topic| topic.topic).collect();
-        let there = names.iter().map(|name| &**name).filter(|name| broker.topic(name).is_some());
+        let there = fetch.topics.iter().map(|topic| topic.topic).filter(|name| broker.topic(name).is_some());
         broker.flows.read_in_old_version(caller.client_id, there, version, Instant::now());
     }
     let Fetched { response, batches, share } = handle(broker, caller, fetch).await;
