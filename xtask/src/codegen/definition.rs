@@ -21,6 +21,9 @@ pub(crate) enum Kind {
     Request { key: i16, to_broker: bool },
     Response { key: i16 },
     Header,
+    /// Of a record in an internal topic; a key begins with its kind as 16 bits.
+    RecordKey { kind: i16 },
+    RecordValue { kind: i16 },
 }
 
 /// A struct that several fields of the definition share.
@@ -69,7 +72,7 @@ pub(crate) enum Fixed {
     Uuid,
 }
 
-/// `None` for what is no message between client and broker, or has no version left.
+/// `None` for what is neither a message between client and broker nor a coordinator's record, or has no version left.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Option<Definition>> {
     let json: Value = serde_json::from_str(&without_comments(text))?;
     let key = || -> anyhow::Result<i16> { Ok(i16::try_from(json["apiKey"].as_i64().context("apiKey")?)?) };
@@ -77,6 +80,8 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Option<Definition>> {
         "request" => Kind::Request { key: key()?, to_broker: listens(&json) },
         "response" => Kind::Response { key: key()? },
         "header" => Kind::Header,
+        "coordinator-key" => Kind::RecordKey { kind: key()? },
+        "coordinator-value" => Kind::RecordValue { kind: key()? },
         _ => return Ok(None),
     };
     let valid = versions(&json, "validVersions")?;

@@ -3,7 +3,7 @@
 use super::definition::{Definition, Field, Fixed, Type};
 use super::model::{Model, Struct, rust_names};
 use super::versions::Versions;
-use super::{Api, Source, names};
+use super::{Api, Layout, Source, names};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -64,7 +64,7 @@ pub(crate) fn api_file(api: &Api) -> anyhow::Result<String> {
     );
     body.push_str(&response_emitter.message()?);
     let head = format!("//! {}: API key {}, {}.\n", api.name(), api.key, versions_line(&api.request));
-    Ok(with_imports(&head, "use crate::api::ApiKey;\n", &body))
+    Ok(with_imports(&head, "use crate::api::ApiKey;\n", "crate", &body))
 }
 
 /// `message/request_header.rs` and `message/response_header.rs`.
@@ -72,7 +72,17 @@ pub(crate) fn header_file(definition: &Definition) -> anyhow::Result<String> {
     let model = Model::new(definition)?;
     let body = Emitter { names: rust_names(&model, None, ""), model: &model }.message()?;
     let head = format!("//! {}: {}.\n", definition.name, versions_line(definition));
-    Ok(with_imports(&head, "", &body))
+    Ok(with_imports(&head, "", "crate", &body))
+}
+
+/// A key and a value in one file of another crate.
+pub(crate) fn layout_file(layout: &Layout) -> anyhow::Result<String> {
+    let key = Model::new(&layout.key)?;
+    let value = Model::new(&layout.value)?;
+    let mut body = Emitter { names: rust_names(&key, Some(&value), "Key"), model: &key }.message()?;
+    body.push_str(&Emitter { names: rust_names(&value, Some(&key), "Value"), model: &value }.message()?);
+    let head = format!("//! {}: records of kind {}.\n", layout.name(), layout.kind);
+    Ok(with_imports(&head, "", "wire", &body))
 }
 
 fn versions_line(definition: &Definition) -> String {
@@ -95,10 +105,11 @@ fn counted(versions: Versions) -> String {
     format!("{noun} {versions}")
 }
 
-fn with_imports(head: &str, imports: &str, body: &str) -> String {
+/// `wire` is how the file calls crate `wire`.
+fn with_imports(head: &str, imports: &str, wire: &str, body: &str) -> String {
     let used: Vec<&str> = PRIMITIVES.into_iter().filter(|name| has_word(body, name)).collect();
     let cow = if has_word(body, "Cow") { "use std::borrow::Cow;\n" } else { "" };
-    format!("{head}\n{imports}use crate::primitive::{{{}}};\n{cow}\n{body}", used.join(", "))
+    format!("{head}\n{imports}use {wire}::primitive::{{{}}};\n{cow}\n{body}", used.join(", "))
 }
 
 fn has_word(text: &str, word: &str) -> bool {

@@ -1,14 +1,16 @@
-//! Generates crate `wire`'s messages from Apache Kafka's own definitions.
+//! Generates crate `wire`'s messages and crate `coordinator`'s layouts from Apache Kafka's own definitions.
 //!
-//! The definitions are JSON files inside Kafka's client jar. Maven brings them into `target/`; they are not
+//! The definitions are JSON files inside Kafka's jars. Maven brings them into `target/`; they are not
 //! committed, and none of their texts goes into what is generated. Generated and committed are
 //!
 //! - `crates/wire/src/message/`: one file per API, the two headers, and the list of them,
 //! - `crates/wire/src/api/table.rs`: keys, versions, first flexible versions,
-//! - `crates/wire/tests/schema/table.rs`: the same fields as data, from which tests build random messages.
+//! - `crates/wire/tests/schema/table.rs`: the same fields as data, from which tests build random messages,
+//! - `crates/coordinator/src/layout/`: one file per kind of record in internal topics, and the list of them.
 
 mod api_table;
 mod definition;
+mod layout;
 mod message;
 mod model;
 mod names;
@@ -25,6 +27,13 @@ use std::process::{Command, Stdio};
 
 /// The release whose definitions are generated from.
 const KAFKA_VERSION: &str = "4.3.1";
+
+/// Where they are: messages, and the layouts of records in `__consumer_offsets`.
+const ARTIFACTS: [&str; 2] = ["kafka-clients", "kafka-group-coordinator"];
+
+/// Folders in which everything is generated.
+const MESSAGES: &str = "crates/wire/src/message";
+const LAYOUTS: &str = "crates/coordinator/src/layout";
 
 /// Written at the head of each generated file.
 const GENERATED: &str =
@@ -44,11 +53,28 @@ impl Api {
     }
 }
 
+/// A kind of record in an internal topic.
+pub(crate) struct Layout {
+    /// The version that a record's key begins with.
+    pub(crate) kind: i16,
+    pub(crate) key: Definition,
+    pub(crate) value: Definition,
+}
+
+impl Layout {
+    /// "OffsetCommit" for OffsetCommitKey and OffsetCommitValue.
+    pub(crate) fn name(&self) -> &str {
+        self.key.name.strip_suffix("Key").unwrap_or(&self.key.name)
+    }
+}
+
 /// What is generated from.
 pub(crate) struct Source {
     /// Ascending keys.
     pub(crate) apis: Vec<Api>,
     pub(crate) headers: Vec<Definition>,
+    /// By kind.
+    pub(crate) layouts: Vec<Layout>,
 }
 
 /// Writes the files that are stale and removes those that no definition stands for.
@@ -87,8 +113,11 @@ pub(crate) fn check(root: &Path) -> anyhow::Result<()> {
 fn generate(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     let source = load(&definitions(root)?)?;
     let wire = root.join("crates/wire");
-    let messages = wire.join("src/message");
+    let messages = root.join(MESSAGES);
     let mut files = BTreeMap::new();
+    for (name, text) in layout::files(&source)? {
+        files.insert(root.join(LAYOUTS).join(name), text);
+    }
     files.insert(messages.join("mod.rs"), message::module_list(&source));
     for api in &source.apis {
         let text = message::api_file(api).with_context(|| api.name().to_owned())?;
@@ -107,44 +136,55 @@ fn generate(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
     Ok(files)
 }
 
-/// Message files that would not be generated any more.
+/// Files in generated folders that would not be generated any more.
 fn leftovers(root: &Path, files: &BTreeMap<PathBuf, String>) -> anyhow::Result<Vec<PathBuf>> {
-    let Ok(entries) = fs::read_dir(root.join("crates/wire/src/message")) else { return Ok(Vec::new()) };
     let mut leftovers = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if !files.contains_key(&path) {
-            leftovers.push(path);
+    for folder in [MESSAGES, LAYOUTS] {
+        let Ok(entries) = fs::read_dir(root.join(folder)) else { continue };
+        for entry in entries {
+            let path = entry?.path();
+            if !files.contains_key(&path) {
+                leftovers.push(path);
+            }
         }
     }
     Ok(leftovers)
 }
 
-/// The directory with Kafka's definitions, brought by Maven on first use.
-fn definitions(root: &Path) -> anyhow::Result<PathBuf> {
-    let cache = root.join("target/kafka-definitions").join(KAFKA_VERSION);
+/// The directories with Kafka's definitions, one for each of [`ARTIFACTS`], brought by Maven on first use.
+fn definitions(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    ARTIFACTS.iter().map(|artifact| definitions_in(root, artifact)).collect()
+}
+
+fn definitions_in(root: &Path, artifact: &str) -> anyhow::Result<PathBuf> {
+    let cache = root.join("target/kafka-definitions").join(KAFKA_VERSION).join(artifact);
     let directory = cache.join("common/message");
     if !directory.is_dir() {
         let status = Command::new("mvn")
             .args(["-B", "-q", "org.apache.maven.plugins:maven-dependency-plugin:2.8:unpack"])
-            .arg(format!("-Dartifact=org.apache.kafka:kafka-clients:{KAFKA_VERSION}"))
+            .arg(format!("-Dartifact=org.apache.kafka:{artifact}:{KAFKA_VERSION}"))
             .arg("-Dmdep.unpack.includes=common/message/*.json")
             .arg(format!("-DoutputDirectory={}", cache.display()))
             .current_dir(root)
             .status()
             .context("running mvn, which brings Kafka's message definitions")?;
-        ensure!(status.success() && directory.is_dir(), "mvn did not bring kafka-clients {KAFKA_VERSION}");
+        ensure!(status.success() && directory.is_dir(), "mvn did not bring {artifact} {KAFKA_VERSION}");
     }
     Ok(directory)
 }
 
-/// Reads the headers and both messages of each API that a broker serves to clients.
-fn load(directory: &Path) -> anyhow::Result<Source> {
+/// Reads the headers, both messages of each API that a broker serves to clients, and the layouts of records.
+fn load(directories: &[PathBuf]) -> anyhow::Result<Source> {
     let mut requests = BTreeMap::new();
     let mut responses = BTreeMap::new();
     let mut headers = Vec::new();
-    let mut paths =
-        fs::read_dir(directory)?.map(|entry| Ok(entry?.path())).collect::<anyhow::Result<Vec<_>>>()?;
+    let (mut keys, mut values) = (BTreeMap::new(), BTreeMap::new());
+    let mut paths = Vec::new();
+    for directory in directories {
+        for entry in fs::read_dir(directory)? {
+            paths.push(entry?.path());
+        }
+    }
     paths.sort();
     for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json")) {
         let parsed = definition::parse(&fs::read_to_string(path)?);
@@ -154,6 +194,8 @@ fn load(directory: &Path) -> anyhow::Result<Source> {
             Kind::Request { .. } => {}
             Kind::Response { key } => drop(responses.insert(key, definition)),
             Kind::Header => headers.push(definition),
+            Kind::RecordKey { kind } => drop(keys.insert(kind, definition)),
+            Kind::RecordValue { kind } => drop(values.insert(kind, definition)),
         }
     }
     let mut apis = Vec::new();
@@ -162,7 +204,15 @@ fn load(directory: &Path) -> anyhow::Result<Source> {
         ensure!(request.valid == response.valid, "{}: versions differ from the response's", request.name);
         apis.push(Api { key, request, response });
     }
-    Ok(Source { apis, headers })
+    let mut layouts = Vec::new();
+    for (kind, key) in keys {
+        let value = values.remove(&kind).with_context(|| format!("no value for records of kind {kind}"))?;
+        let layout = Layout { kind, key, value };
+        if layout::WANTED.contains(&layout.name()) {
+            layouts.push(layout);
+        }
+    }
+    Ok(Source { apis, headers, layouts })
 }
 
 /// The text as rustfmt leaves it.

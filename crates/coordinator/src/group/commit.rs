@@ -1,0 +1,199 @@
+//! Offsets: committed, asked for, deleted, expired.
+
+use std::sync::Arc;
+
+use wire::error::ErrorCode;
+
+use super::classic::State;
+use super::command::{
+    CommitOffsets, DeleteOffsets, FetchOffsets, FetchedOffset, FetchedOffsets, NewOffset, Reply, Ticket,
+};
+use super::offsets::tombstone;
+use super::{Groups, Now, Output};
+use crate::record::{CommittedOffset, Record};
+
+/// Offsets that expire in one step, about: a step is one record batch.
+const EXPIRED_MAX: usize = 4096;
+
+impl Groups {
+    pub(super) fn commit_offsets(
+        &mut self,
+        now: Now,
+        ticket: Ticket,
+        commit: CommitOffsets,
+        out: &mut Output,
+    ) {
+        let checked = match self.with_group(now, &commit.group, out, |group, step| group.check_commit(step, &commit)) {
+            Some(checked) => checked,
+            // A client that is no member makes the group by committing.
+            None if commit.generation < 0 => Ok(()),
+            None if commit.knows_missing_groups => Err(ErrorCode::GROUP_ID_NOT_FOUND),
+            None => Err(ErrorCode::ILLEGAL_GENERATION),
+        };
+        if let Err(error) = checked {
+            return out.reply(ticket, Reply::CommitOffsets(Err(error)));
+        }
+        let expires = commit.retention_ms.map(|time| now.wall_ms.saturating_add(time));
+        let mut errors = Vec::with_capacity(commit.offsets.len());
+        for new in commit.offsets {
+            errors.push(self.commit_one(now, &commit.group, new, expires, out));
+        }
+        out.reply(ticket, Reply::CommitOffsets(Ok(errors)));
+    }
+
+    fn commit_one(
+        &mut self,
+        now: Now,
+        group: &Arc<str>,
+        new: NewOffset,
+        expires: Option<i64>,
+        out: &mut Output,
+    ) -> ErrorCode {
+        let NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata } = new;
+        // Kafka counts characters of Java; bytes are at least as many, and cheap.
+        let metadata_max = self.settings.offset_metadata_max;
+        if metadata.len() > metadata_max && metadata.encode_utf16().count() > metadata_max {
+            return ErrorCode::OFFSET_METADATA_TOO_LARGE;
+        }
+        let value = CommittedOffset {
+            offset,
+            leader_epoch,
+            metadata,
+            commit_timestamp_ms: now.wall_ms,
+            expire_timestamp_ms: expires,
+            topic_id,
+        };
+        let record = Record::Offset { group: group.clone(), topic, partition, value: Some(value) };
+        self.write(record, out);
+        out.committed += 1;
+        ErrorCode::NONE
+    }
+
+    pub(super) fn fetch_offsets(&self, fetch: &FetchOffsets) -> FetchedOffsets {
+        let group = &fetch.group;
+        let fetched = |topic: &Arc<str>, partition, of: Option<&CommittedOffset>| FetchedOffset {
+            topic: topic.clone(),
+            partition,
+            offset: of.map_or(-1, |of| of.offset),
+            leader_epoch: of.map_or(-1, |of| of.leader_epoch),
+            metadata: of.map(|of| of.metadata.clone()).unwrap_or_default(),
+        };
+        let offsets = match &fetch.partitions {
+            Some(partitions) => partitions
+                .iter()
+                .map(|(topic, partition)| {
+                    fetched(topic, *partition, self.offsets.get(group, topic, *partition))
+                })
+                .collect(),
+            None => {
+                let all = self.offsets.of_group(group);
+                all.map(|(topic, partition, of)| fetched(topic, partition, Some(of))).collect()
+            }
+        };
+        FetchedOffsets { error: ErrorCode::NONE, offsets }
+    }
+
+    pub(super) fn delete_offsets(
+        &mut self,
+        delete: DeleteOffsets,
+        out: &mut Output,
+    ) -> Result<Vec<ErrorCode>, ErrorCode> {
+        let known = self.groups.get(&delete.group).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
+        if known.state() != State::Empty && !known.is_of_consumers() {
+            return Err(ErrorCode::NON_EMPTY_GROUP);
+        }
+        let subscribed = |topic: &Arc<str>| known.is_subscribed_to(topic);
+        let are_read: Vec<bool> = delete.partitions.iter().map(|(topic, _)| subscribed(topic)).collect();
+        let mut errors = Vec::with_capacity(delete.partitions.len());
+        for ((topic, partition), is_read) in delete.partitions.iter().zip(are_read) {
+            if is_read {
+                errors.push(ErrorCode::GROUP_SUBSCRIBED_TO_TOPIC);
+                continue;
+            }
+            if self.offsets.get(&delete.group, topic, *partition).is_some() {
+                self.write(tombstone(&delete.group, topic, *partition), out);
+            }
+            errors.push(ErrorCode::NONE);
+        }
+        Ok(errors)
+    }
+
+    /// Deletes a group that has no members, and all its offsets.
+    pub(super) fn delete_group(&mut self, group: &Arc<str>, out: &mut Output) -> ErrorCode {
+        match self.groups.get(group).map(super::ClassicGroup::state) {
+            None => return ErrorCode::GROUP_ID_NOT_FOUND,
+            Some(State::Empty) => {}
+            Some(_) => return ErrorCode::NON_EMPTY_GROUP,
+        }
+        let gone: Vec<_> =
+            self.offsets.of_group(group).map(|(topic, partition, _)| tombstone(group, topic, partition)).collect();
+        gone.into_iter().for_each(|record| self.write(record, out));
+        self.write(Record::Group { group: group.clone(), value: None }, out);
+        ErrorCode::NONE
+    }
+
+    /// Forgets what groups committed of topics that are deleted; to be called until it says that it is done.
+    pub fn forget_topic(&mut self, topic: &str, out: &mut Output) -> bool {
+        let groups: Vec<Arc<str>> = self.offsets.groups_with(topic).take(EXPIRED_MAX).cloned().collect();
+        for group in groups {
+            let of_topic = self.offsets.of_group(&group).filter(|(name, ..)| &***name == topic);
+            let gone: Vec<_> =
+                of_topic.map(|(name, partition, _)| tombstone(&group, name, partition)).collect();
+            gone.into_iter().for_each(|record| self.write(record, out));
+            if out.records.len() >= EXPIRED_MAX {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Forgets offsets that nobody has committed for too long, and groups that have nothing left (KIP-211). Begins behind
+    /// `after`; gives the group to go on behind, if there is more to look at.
+    pub fn expire_offsets(
+        &mut self,
+        now: Now,
+        after: Option<&Arc<str>>,
+        out: &mut Output,
+    ) -> Option<Arc<str>> {
+        let from = (after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded), std::ops::Bound::Unbounded);
+        let ids: Vec<Arc<str>> = self.groups.range::<Arc<str>, _>(from).map(|(id, _)| id.clone()).take(EXPIRED_MAX).collect();
+        let mut last = None;
+        for id in ids {
+            self.expire_group(now, &id, out);
+            last = Some(id);
+            if out.records.len() >= EXPIRED_MAX {
+                break;
+            }
+        }
+        last
+    }
+
+    fn expire_group(&mut self, now: Now, id: &Arc<str>, out: &mut Output) {
+        let Some(group) = self.groups.get(id) else { return };
+        let is_empty = group.state() == State::Empty;
+        // Since when an offset is of no use: of a group that has members, or never had any, since it was committed; of one
+        // that has lost them all, since it did.
+        let since: Option<i64> = match group.protocol_type() {
+            None => None,
+            Some(_) if is_empty => Some(group.state_timestamp_ms()).filter(|time| *time >= 0),
+            Some(_) if group.is_of_consumers() && group.state() == State::Stable && group.knows_subscriptions() => None,
+            Some(_) => return,
+        };
+        let retention_ms = i64::try_from(self.settings.offsets_retention.as_millis()).unwrap_or(i64::MAX);
+        let is_over = |of: &CommittedOffset| match of.expire_timestamp_ms {
+            Some(time) => now.wall_ms >= time,
+            None => now.wall_ms.saturating_sub(since.unwrap_or(of.commit_timestamp_ms)) >= retention_ms,
+        };
+        let gone: Vec<_> = self
+            .offsets
+            .of_group(id)
+            .filter(|(topic, _, of)| !group.is_subscribed_to(topic) && is_over(of))
+            .map(|(topic, partition, _)| tombstone(id, topic, partition))
+            .collect();
+        out.expired += gone.len() as u64;
+        gone.into_iter().for_each(|record| self.write(record, out));
+        if is_empty && !self.offsets.has_any(id) {
+            self.write(Record::Group { group: id.clone(), value: None }, out);
+        }
+    }
+}

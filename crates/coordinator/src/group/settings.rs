@@ -1,0 +1,37 @@
+//! What an operator sets of groups.
+
+use std::time::Duration;
+
+/// How long a member that is new to its group may wait for its first generation: its client has no id to send heartbeats
+/// with, and sockets say nothing of clients that are gone. Kafka's constant.
+pub(super) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Bounds and defaults; each is named after Kafka's broker config.
+#[derive(Clone, Debug)]
+pub struct GroupSettings {
+    /// `group.min.session.timeout.ms`.
+    pub session_timeout_min: Duration,
+    /// `group.max.session.timeout.ms`.
+    pub session_timeout_max: Duration,
+    /// `group.initial.rebalance.delay.ms`: how long a group's first members wait for others.
+    pub initial_rebalance_delay: Duration,
+    /// `group.max.size`: members of a group.
+    pub size_max: usize,
+    /// `offset.metadata.max.bytes`: bytes of what a client keeps with an offset. As Kafka's, in UTF-16 units.
+    pub offset_metadata_max: usize,
+    /// `offsets.retention.minutes`.
+    pub offsets_retention: Duration,
+}
+
+impl Default for GroupSettings {
+    fn default() -> Self {
+        Self {
+            session_timeout_min: Duration::from_secs(6),
+            session_timeout_max: Duration::from_mins(30),
+            initial_rebalance_delay: Duration::from_secs(3),
+            size_max: usize::MAX,
+            offset_metadata_max: 4096,
+            offsets_retention: Duration::from_hours(7 * 24),
+        }
+    }
+}
