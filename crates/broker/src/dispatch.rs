@@ -3,6 +3,7 @@
 //! `SERVED` is what ApiVersions lists: an API stands there once a handler answers it.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use wire::api::ApiKey;
 use wire::frame::{self, RequestFrame};
@@ -19,7 +20,15 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::Fetch,
     ApiKey::ListOffsets,
     ApiKey::Metadata,
+    ApiKey::OffsetCommit,
+    ApiKey::OffsetFetch,
     ApiKey::FindCoordinator,
+    ApiKey::JoinGroup,
+    ApiKey::Heartbeat,
+    ApiKey::LeaveGroup,
+    ApiKey::SyncGroup,
+    ApiKey::DescribeGroups,
+    ApiKey::ListGroups,
     ApiKey::ApiVersions,
     ApiKey::CreateTopics,
     ApiKey::DeleteTopics,
@@ -28,7 +37,9 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::OffsetForLeaderEpoch,
     ApiKey::DescribeLogDirs,
     ApiKey::DescribeConfigs,
+    ApiKey::DeleteGroups,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::OffsetDelete,
 ];
 
 /// Who asks, and with what.
@@ -36,6 +47,13 @@ pub(crate) struct Caller<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) version: i16,
     pub(crate) client_id: Option<&'a str>,
+}
+
+impl Caller<'_> {
+    /// The client's address as Kafka shows it to members and operators of groups.
+    pub(crate) fn host(&self) -> Arc<str> {
+        format!("/{}", self.connection.peer.ip()).into()
+    }
 }
 
 /// The API that a frame is for, if it is one.
@@ -98,7 +116,37 @@ pub(crate) async fn answer(
             reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await
         }
         ApiKey::FindCoordinator => {
-            reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r)).await
+            reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r).await).await
+        }
+        ApiKey::JoinGroup => {
+            reply(request, out, async |r| group::join_group::handle(broker, &caller, r).await).await
+        }
+        ApiKey::SyncGroup => {
+            reply(request, out, async |r| group::sync_group::handle(broker, &caller, r).await).await
+        }
+        ApiKey::Heartbeat => {
+            reply(request, out, async |r| group::heartbeat::handle(broker, &caller, r).await).await
+        }
+        ApiKey::LeaveGroup => {
+            reply(request, out, async |r| group::leave_group::handle(broker, &caller, r).await).await
+        }
+        ApiKey::OffsetCommit => {
+            reply(request, out, async |r| group::offset_commit::handle(broker, &caller, r).await).await
+        }
+        ApiKey::OffsetFetch => {
+            reply(request, out, async |r| group::offset_fetch::handle(broker, &caller, r).await).await
+        }
+        ApiKey::OffsetDelete => {
+            reply(request, out, async |r| group::offset_delete::handle(broker, &caller, r).await).await
+        }
+        ApiKey::DescribeGroups => {
+            reply(request, out, async |r| group::describe_groups::handle(broker, &caller, r).await).await
+        }
+        ApiKey::ListGroups => {
+            reply(request, out, async |r| group::list_groups::handle(broker, &caller, r).await).await
+        }
+        ApiKey::DeleteGroups => {
+            reply(request, out, async |r| group::delete_groups::handle(broker, &caller, r).await).await
         }
         ApiKey::InitProducerId => {
             reply(request, out, async |r| txn::init_producer_id::handle(broker, &caller, r).await).await

@@ -10,6 +10,7 @@
 //! | `topics` | topics by name with their configs read, for the hot path |
 //! | `counters` | what the thread counts |
 //! | `flows` | who produces to what |
+//! | `groups` | the coordinators of groups: their place, their records, their time |
 //! | `observe` | what the broker tells of itself |
 //! | `error_map` | our errors to Kafka's codes: the only place |
 //!
@@ -24,6 +25,7 @@ mod counters_test;
 mod dispatch;
 mod error_map;
 mod flows;
+mod groups;
 mod memory_pool;
 mod observe;
 mod pump;
@@ -32,8 +34,10 @@ mod topics;
 
 pub use api::admin::topic_config::TopicConfig;
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
+pub use coordinator::group::{GroupCounts, GroupSettings};
 pub use counters::Traffic;
 pub use flows::{ClientFlow, FlowCounts, OldReader, TopicFlows};
+pub use groups::{GroupOptions, GroupWork};
 pub use observe::{Observation, Observer, PartitionStats};
 pub use server::{Broker, BrokerOptions, ListenerOptions, ServeError, Server};
 pub use storage::partition_log::MergeCounts;

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use cluster::stats::NodeStats;
+use coordinator::group::GroupCounts;
 use env::Instant;
 use env::disk::{Disk, Space};
 use storage::id::PartitionId;
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::counters::Traffic;
 use crate::flows::{OldReader, TopicFlows};
+use crate::groups::GroupWork;
 use crate::server::Broker;
 
 /// Questions that may wait.
@@ -38,6 +40,12 @@ pub struct Observation {
     pub flows: Vec<TopicFlows>,
     /// Clients that read in versions that do not know every codec.
     pub old_readers: Vec<OldReader>,
+    /// Groups as they are.
+    pub groups: GroupCounts,
+    /// What groups have done.
+    pub group_work: GroupWork,
+    /// Every coordinator of groups has read its partition.
+    pub are_groups_ready: bool,
     /// The port of the first listener.
     pub kafka_port: u16,
     logs: Vec<(Arc<str>, LogReader)>,
@@ -128,6 +136,9 @@ pub(crate) fn answer_observers(
                 node: broker.node().stats(),
                 flows: broker.flows.topics(&broker.node().image()),
                 old_readers: broker.flows.old_readers(Instant::now()),
+                groups: broker.groups.counts(),
+                group_work: broker.groups.work(),
+                are_groups_ready: broker.groups.is_ready(),
                 kafka_port,
                 logs: logs(&broker),
                 disk: disk.clone(),

@@ -16,11 +16,14 @@ use crate::connection::replies::{PartAnswer, SlotNumber};
 use crate::counters::Counters;
 use crate::error_map;
 use crate::flows::{Flow, SentBatch};
+use crate::groups::Written;
 
 /// Who waits for a record batch's outcome.
 pub(crate) enum Waiter {
     /// A part of an answer.
     Part { connection: Rc<Connection>, slot: SlotNumber, part: usize, counted: Counted },
+    /// A coordinator of groups.
+    Coordinator(Written),
     /// Nobody (acks=0); on an error the connection is closed, as Kafka does.
     Nobody { connection: Rc<Connection>, counted: Counted },
 }
@@ -52,23 +55,26 @@ impl CommitListener<Waiter> for Pump {
             Ok(Err(refused)) => PartAnswer::error(error_map::refused(&refused), None),
             Err(error) => PartAnswer::error(error_map::propose(&error), None),
         };
-        self.counters.failed(ApiKey::Produce, answer.error);
-        let (Waiter::Part { counted, .. } | Waiter::Nobody { counted, .. }) = &waiter;
-        if answer.error == ErrorCode::NONE {
-            counted.flow.acknowledged(&counted.batch, commit);
-        }
+        let is_good = answer.error == ErrorCode::NONE;
+        let count = |counted: Counted| match answer.error {
+            ErrorCode::NONE => counted.flow.acknowledged(&counted.batch, commit),
+            error => self.counters.failed(ApiKey::Produce, error),
+        };
         match waiter {
-            Waiter::Part { connection, slot, part, .. } => {
+            Waiter::Part { connection, slot, part, counted } => {
+                count(counted);
                 connection.answered_in.set(commit.number);
                 if connection.fill(slot, part, answer) {
                     self.ready.borrow_mut().push(connection);
                 }
             }
-            Waiter::Nobody { connection, .. } => {
-                if answer.error != ErrorCode::NONE {
+            Waiter::Nobody { connection, counted } => {
+                count(counted);
+                if !is_good {
                     connection.close("a produce with acks=0 failed");
                 }
             }
+            Waiter::Coordinator(written) => written.ended(is_good, commit.number),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::api::data::produce::ProduceScratch;
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
 use crate::flows::Flows;
+use crate::groups::{self, GroupHost, GroupOptions};
 use crate::memory_pool::MemoryPool;
 use crate::observe::{self, Observer};
 use crate::pump::{Pump, Waiter};
@@ -60,6 +61,8 @@ pub struct BrokerOptions {
     pub topic_defaults: TopicConfig,
     /// Bytes of records in one fetch answer, whatever the client asks for (`fetch.max.bytes`).
     pub fetch_response_bytes_max: usize,
+    /// Consumer groups.
+    pub groups: GroupOptions,
 }
 
 /// One address to listen on.
@@ -105,6 +108,7 @@ pub struct Broker {
     pub(crate) cold_reads: ColdReads,
     pub(crate) produce_scratch: RefCell<ProduceScratch>,
     pub(crate) fetch_sessions: RefCell<FetchSessions>,
+    pub(crate) groups: GroupHost,
     /// Where everything is kept.
     pub(crate) log_dir: PathBuf,
     node: Rc<Node<Waiter>>,
@@ -287,6 +291,7 @@ impl Server {
             answers,
             produce_scratch: RefCell::default(),
             fetch_sessions: RefCell::default(),
+            groups: GroupHost::new(options.groups.groups.clone()),
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
             node,
             flows: Flows::default(),
@@ -296,6 +301,7 @@ impl Server {
             produce_begun: Notify::new(),
             options,
         });
+        groups::start(&broker);
         env::spawn_local(broker.clone().sweep_connections());
         env::spawn_local(broker.clone().sweep_produce_requests());
         let kafka_port = listeners.first().map_or(0, |listener| listener.address.port());

@@ -13,10 +13,20 @@ use rustc_hash::FxBuildHasher;
 use storage::id::{PartitionId, TopicId};
 
 use crate::api::admin::topic_config::TopicConfig;
+use crate::groups::OFFSETS_TOPIC;
+
+/// Topics that Kafka calls internal: only coordinators write to them.
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
+
+/// Whether a topic of this name is one of the broker's own.
+pub(crate) fn is_internal(name: &str) -> bool {
+    INTERNAL_TOPICS.contains(&name)
+}
 
 /// A topic as requests use it.
 pub(crate) struct TopicHandle {
     pub(crate) topic: Arc<Topic>,
+    pub(crate) is_internal: bool,
     pub(crate) config: TopicConfig,
     /// Filled as they are asked for.
     partitions: RefCell<Vec<Option<Rc<Partition>>>>,
@@ -26,7 +36,8 @@ impl TopicHandle {
     fn new(topic: &Arc<Topic>, defaults: &TopicConfig) -> Rc<Self> {
         let config = defaults.overridden_by(&topic.configs);
         let partitions = RefCell::new(vec![None; topic.shards.len()]);
-        Rc::new(Self { topic: topic.clone(), config, partitions })
+        let is_internal = is_internal(&topic.name);
+        Rc::new(Self { topic: topic.clone(), is_internal, config, partitions })
     }
 
     /// One of its partitions; `None` when there is no such number, or it is just being created.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use batch::merge::{CodecChoice, MergeOptions};
 use batch::wait::WaitSettings;
 use batch::{PolicyName, Settings as BatchSettings};
-use broker::{BrokerOptions, ListenerOptions, Server, TopicConfig};
+use broker::{BrokerOptions, GroupOptions, GroupSettings, ListenerOptions, Server, TopicConfig};
 use cluster::{
     log_config::{LogConfig, MergeConfig},
     node::NodeOptions,
@@ -228,5 +228,24 @@ fn broker_options(in_force: &InForce) -> BrokerOptions {
             ..TopicConfig::default()
         },
         fetch_response_bytes_max: FETCH_RESPONSE_BYTES_MAX,
+        groups: group_options(&in_force.config),
+    }
+}
+
+fn group_options(config: &Config) -> GroupOptions {
+    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let groups = &config.groups;
+    GroupOptions {
+        groups: GroupSettings {
+            session_timeout_min: groups.min_session_timeout,
+            session_timeout_max: groups.max_session_timeout,
+            initial_rebalance_delay: groups.initial_rebalance_delay,
+            size_max: size(groups.max_size),
+            offset_metadata_max: size(groups.metadata_max),
+            offsets_retention: Duration::from_mins(groups.offsets_retention_minutes.into()),
+        },
+        partitions: groups.offsets_partitions,
+        segment_bytes: groups.offsets_segment_bytes,
+        expiry_period: groups.offsets_retention_check,
     }
 }

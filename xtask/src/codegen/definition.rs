@@ -18,12 +18,21 @@ pub(crate) struct Definition {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Request { key: i16, to_broker: bool },
-    Response { key: i16 },
+    Request {
+        key: i16,
+        to_broker: bool,
+    },
+    Response {
+        key: i16,
+    },
     Header,
     /// Of a record in an internal topic; a key begins with its kind as 16 bits.
-    RecordKey { kind: i16 },
-    RecordValue { kind: i16 },
+    RecordKey {
+        kind: i16,
+    },
+    RecordValue {
+        kind: i16,
+    },
 }
 
 /// A struct that several fields of the definition share.

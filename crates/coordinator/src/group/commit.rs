@@ -23,13 +23,14 @@ impl Groups {
         commit: CommitOffsets,
         out: &mut Output,
     ) {
-        let checked = match self.with_group(now, &commit.group, out, |group, step| group.check_commit(step, &commit)) {
-            Some(checked) => checked,
-            // A client that is no member makes the group by committing.
-            None if commit.generation < 0 => Ok(()),
-            None if commit.knows_missing_groups => Err(ErrorCode::GROUP_ID_NOT_FOUND),
-            None => Err(ErrorCode::ILLEGAL_GENERATION),
-        };
+        let checked =
+            match self.with_group(now, &commit.group, out, |group, step| group.check_commit(step, &commit)) {
+                Some(checked) => checked,
+                // A client that is no member makes the group by committing.
+                None if commit.generation < 0 => Ok(()),
+                None if commit.knows_missing_groups => Err(ErrorCode::GROUP_ID_NOT_FOUND),
+                None => Err(ErrorCode::ILLEGAL_GENERATION),
+            };
         if let Err(error) = checked {
             return out.reply(ticket, Reply::CommitOffsets(Err(error)));
         }
@@ -125,8 +126,11 @@ impl Groups {
             Some(State::Empty) => {}
             Some(_) => return ErrorCode::NON_EMPTY_GROUP,
         }
-        let gone: Vec<_> =
-            self.offsets.of_group(group).map(|(topic, partition, _)| tombstone(group, topic, partition)).collect();
+        let gone: Vec<_> = self
+            .offsets
+            .of_group(group)
+            .map(|(topic, partition, _)| tombstone(group, topic, partition))
+            .collect();
         gone.into_iter().for_each(|record| self.write(record, out));
         self.write(Record::Group { group: group.clone(), value: None }, out);
         ErrorCode::NONE
@@ -155,8 +159,10 @@ impl Groups {
         after: Option<&Arc<str>>,
         out: &mut Output,
     ) -> Option<Arc<str>> {
-        let from = (after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded), std::ops::Bound::Unbounded);
-        let ids: Vec<Arc<str>> = self.groups.range::<Arc<str>, _>(from).map(|(id, _)| id.clone()).take(EXPIRED_MAX).collect();
+        let from =
+            (after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded), std::ops::Bound::Unbounded);
+        let ids: Vec<Arc<str>> =
+            self.groups.range::<Arc<str>, _>(from).map(|(id, _)| id.clone()).take(EXPIRED_MAX).collect();
         let mut last = None;
         for id in ids {
             self.expire_group(now, &id, out);
@@ -176,7 +182,13 @@ impl Groups {
         let since: Option<i64> = match group.protocol_type() {
             None => None,
             Some(_) if is_empty => Some(group.state_timestamp_ms()).filter(|time| *time >= 0),
-            Some(_) if group.is_of_consumers() && group.state() == State::Stable && group.knows_subscriptions() => None,
+            Some(_)
+                if group.is_of_consumers()
+                    && group.state() == State::Stable
+                    && group.knows_subscriptions() =>
+            {
+                None
+            }
             Some(_) => return,
         };
         let retention_ms = i64::try_from(self.settings.offsets_retention.as_millis()).unwrap_or(i64::MAX);

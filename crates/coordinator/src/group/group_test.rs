@@ -147,7 +147,9 @@ impl Desk {
 
     fn fetch(&mut self) -> Vec<(String, i32, i64)> {
         let fetch = FetchOffsets { group: "g".into(), member: None, partitions: None };
-        let Reply::FetchOffsets(fetched) = self.now_ask(Command::FetchOffsets(fetch)) else { panic!("a fetch") };
+        let Reply::FetchOffsets(fetched) = self.now_ask(Command::FetchOffsets(fetch)) else {
+            panic!("a fetch")
+        };
         fetched.offsets.iter().map(|of| (of.topic.to_string(), of.partition, of.offset)).collect()
     }
 }
@@ -381,7 +383,10 @@ fn offsets_of_topics_that_are_read_are_not_deleted() {
     assert_eq!(deleted, Reply::DeleteOffsets(Ok(errors)));
     desk.restart();
     assert_eq!(desk.fetch(), [("t".to_owned(), 0, 7)]);
-    assert_eq!(desk.now_ask(Command::DeleteGroup("g".into())), Reply::DeleteGroup(ErrorCode::NON_EMPTY_GROUP));
+    assert_eq!(
+        desk.now_ask(Command::DeleteGroup("g".into())),
+        Reply::DeleteGroup(ErrorCode::NON_EMPTY_GROUP)
+    );
 }
 
 #[test]
@@ -553,7 +558,8 @@ mod random {
     impl World {
         fn collect(&mut self) {
             for consumer in &mut self.consumers {
-                if let Some(Reply::Join(reply)) = consumer.joining.and_then(|ticket| self.desk.answer(ticket)) {
+                if let Some(Reply::Join(reply)) = consumer.joining.and_then(|ticket| self.desk.answer(ticket))
+                {
                     consumer.joining = None;
                     if reply.error != ErrorCode::NONE {
                         *consumer = Consumer::default();
@@ -567,7 +573,8 @@ mod random {
                     // The eager protocol: everything is given up before joining, and assigned anew.
                     consumer.owns.clear();
                 }
-                if let Some(Reply::Sync(reply)) = consumer.syncing.and_then(|ticket| self.desk.answer(ticket)) {
+                if let Some(Reply::Sync(reply)) = consumer.syncing.and_then(|ticket| self.desk.answer(ticket))
+                {
                     consumer.syncing = None;
                     match reply.error {
                         ErrorCode::NONE => consumer.owns = reply.assignment.iter().copied().collect(),
@@ -592,7 +599,9 @@ mod random {
             } else if consumer.owns.is_empty() {
                 let members = std::mem::take(&mut consumer.members);
                 let count = members.len().max(1);
-                let part = |place: usize| (0..PARTITIONS).filter(move |number| usize::from(*number) % count == place);
+                let part = |place: usize| {
+                    (0..PARTITIONS).filter(move |number| usize::from(*number) % count == place)
+                };
                 let assignments: Vec<(Arc<str>, Bytes)> = members
                     .iter()
                     .enumerate()

@@ -15,7 +15,7 @@ mod partition;
 mod settings;
 mod timers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,7 +138,8 @@ impl Groups {
                 Reply::Sync(SyncReply::refused(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::Heartbeat(beat) => {
-                let error = self.with_group(now, &beat.group, out, |group, step| group.heartbeat(step, &beat));
+                let error =
+                    self.with_group(now, &beat.group, out, |group, step| group.heartbeat(step, &beat));
                 Reply::Heartbeat(error.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::Leave(Leave { group, members }) => {
@@ -185,10 +186,11 @@ impl Groups {
         counts
     }
 
-    /// Whether any group remembers anything of a topic.
+    /// The topics, of those that are wanted, of which anything is committed.
     #[must_use]
-    pub fn has_offsets_of(&self, topic: &str) -> bool {
-        self.offsets.groups_with(topic).next().is_some()
+    pub fn topics_with_offsets(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+        let topics: BTreeSet<&Arc<str>> = self.offsets.topics().filter(|topic| is_wanted(topic)).collect();
+        topics.into_iter().cloned().collect()
     }
 
     fn join(&mut self, now: Now, ticket: Ticket, join: Join, out: &mut Output) {

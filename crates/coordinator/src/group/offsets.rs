@@ -63,6 +63,11 @@ impl Offsets {
         self.0.iter().filter(move |(_, topics)| topics.contains_key(topic)).map(|(group, _)| group)
     }
 
+    /// Every group's topics.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.0.values().flat_map(BTreeMap::keys)
+    }
+
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.0.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum()

@@ -17,7 +17,14 @@ mod tests {
     #[test]
     fn a_group_is_where_kafka_looks_for_it() {
         // `Utils.abs(id.hashCode()) % 50` of Java.
-        for (group, partition) in [("", 0), ("a", 47), ("test", 48), ("console-consumer-1", 24), ("grüße", 23), ("polygenelubricants", 0)] {
+        for (group, partition) in [
+            ("", 0),
+            ("a", 47),
+            ("test", 48),
+            ("console-consumer-1", 24),
+            ("grüße", 23),
+            ("polygenelubricants", 0),
+        ] {
             assert_eq!(partition_of(group, 50), partition, "{group}");
         }
     }

@@ -152,6 +152,29 @@ table! {
         batch_tail_max: Duration = "kafka.batch.tail.max.ms", integer(1, INT_MAX, "milliseconds"), "1000";
     }
 
+    /// Consumer groups and what they commit.
+    groups: Groups {
+        /// Shortest session time-out that a member of a group of the classic protocol may ask for.
+        min_session_timeout: Duration = "kafka.group.min.session.timeout.ms", integer(0, INT_MAX, "milliseconds"), "6000";
+        /// Longest session time-out that a member of a group of the classic protocol may ask for.
+        max_session_timeout: Duration = "kafka.group.max.session.timeout.ms", integer(0, INT_MAX, "milliseconds"), "1800000";
+        /// How long the first members of a group wait for others before partitions are assigned.
+        initial_rebalance_delay: Duration = "kafka.group.initial.rebalance.delay.ms", integer(0, INT_MAX, "milliseconds"), "3000";
+        /// Members of a group at most.
+        max_size: u32 = "kafka.group.max.size", integer(1, INT_MAX, "members"), "2147483647";
+        /// Characters that a client may keep with a committed offset.
+        metadata_max: u32 = "kafka.offset.metadata.max.bytes", integer(0, INT_MAX, "characters"), "4096";
+        /// How long committed offsets are kept that nobody needs: since the group has lost its last member, or, where it never had
+        /// one or does not read the topic, since the commit.
+        offsets_retention_minutes: u32 = "kafka.offsets.retention.minutes", integer(1, INT_MAX, "minutes"), "10080";
+        /// Time between two looks for committed offsets to be forgotten.
+        offsets_retention_check: Duration = "kafka.offsets.retention.check.interval.ms", integer(1, INT_MAX, "milliseconds"), "600000";
+        /// Partitions of `__consumer_offsets`, when it is created.
+        offsets_partitions: u32 = "kafka.offsets.topic.num.partitions", integer(1, 10_000, "partitions"), "50";
+        /// Bytes of the segments of `__consumer_offsets`, when it is created.
+        offsets_segment_bytes: u32 = "kafka.offsets.topic.segment.bytes", integer(1 << 20, INT_MAX, "bytes"), "104857600";
+    }
+
     /// What is on disk, and what waits in memory to get there.
     storage: Storage {
         /// Directory of everything the broker keeps; made if it is missing.

@@ -20,6 +20,7 @@ use wire::primitive::Uuid;
 use crate::api::NAMED_MAX;
 use crate::dispatch::Caller;
 use crate::error_map;
+use crate::groups;
 use crate::server::Broker;
 
 /// The first version that names topics by id too.
@@ -64,12 +65,12 @@ pub(crate) async fn handle<'a>(
     DeleteTopicsResponse { throttle_time_ms: 0, responses: responses.into() }
 }
 
-fn is_named_once(broker: &Broker, id: Uuid, names: &Seen<&str>) -> bool {
+fn is_named_once(broker: &Rc<Broker>, id: Uuid, names: &Seen<&str>) -> bool {
     broker.node().image().topic_by_id(TopicId(id.0)).is_some_and(|topic| names.is_once(&&*topic.name))
 }
 
 async fn delete_by_name<'a>(
-    broker: &Broker,
+    broker: &Rc<Broker>,
     state: &DeleteTopicState<'a>,
     name: &str,
     ids: &Seen<Uuid>,
@@ -91,7 +92,7 @@ async fn delete_by_name<'a>(
 }
 
 async fn delete_by_id<'a>(
-    broker: &Broker,
+    broker: &Rc<Broker>,
     state: &DeleteTopicState<'a>,
     id: Uuid,
 ) -> DeletableTopicResult<'a> {
@@ -103,16 +104,19 @@ async fn delete_by_id<'a>(
 }
 
 async fn delete<'a>(
-    broker: &Broker,
+    broker: &Rc<Broker>,
     state: &DeleteTopicState<'a>,
     topic: &Arc<Topic>,
 ) -> DeletableTopicResult<'a> {
     match broker.node().delete_topic(topic.id).await {
-        Ok(()) => DeletableTopicResult {
-            name: Some(topic.name.to_string().into()),
-            topic_id: Uuid(topic.id.0),
-            ..DeletableTopicResult::default()
-        },
+        Ok(()) => {
+            groups::topic_deleted(broker, &topic.name).await;
+            DeletableTopicResult {
+                name: Some(topic.name.to_string().into()),
+                topic_id: Uuid(topic.id.0),
+                ..DeletableTopicResult::default()
+            }
+        }
         Err(error) => refused(state, error_map::delete_topic(&error), &error.to_string()),
     }
 }

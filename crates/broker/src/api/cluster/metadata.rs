@@ -28,6 +28,7 @@ use crate::api::{NAMED_MAX, NEW_PARTITIONS_MAX};
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
+use crate::topics::is_internal;
 
 /// The first version in which a client may ask by id.
 const ASK_BY_ID_SINCE: i16 = 12;
@@ -35,8 +36,6 @@ const ASK_BY_ID_SINCE: i16 = 12;
 const TOPIC_OPERATIONS: i32 = 3576;
 /// Likewise with the cluster.
 const CLUSTER_OPERATIONS: i32 = 8096;
-/// Topics that Kafka calls internal.
-const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
 /// Describes brokers and topics.
 pub(crate) async fn handle<'a>(
@@ -165,10 +164,6 @@ async fn find_name(broker: &Broker, name: &str, may_create: &mut usize) -> Resul
         Err(CreateTopicError::Exists(_)) => find().ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
         Err(error) => Err(error_map::create_topic(&error)),
     }
-}
-
-fn is_internal(name: &str) -> bool {
-    INTERNAL_TOPICS.contains(&name)
 }
 
 fn describe<'a>(broker: &Broker, found: Found<'a>) -> MetadataResponseTopic<'a> {

@@ -223,6 +223,10 @@ fn check_topic<'a>(
             None => PartTopic::Unknown { name: (&*topic.name).into(), id: topic.topic_id },
         };
         let outcome = match &handle {
+            Some(handle) if handle.is_internal => {
+                let why = format!("Cannot append to internal topic {}", handle.topic.name);
+                Err(refusal(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(why.into())))
+            }
             Some(handle) => {
                 let verdict = verdicts.remove(&parts.len());
                 check_partition(broker, produce, handle, &data, version, verdict)

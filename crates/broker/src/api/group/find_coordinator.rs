@@ -1,9 +1,12 @@
 //! FindCoordinator: key 10, versions 0–6. Flexible since 3; several keys since 4, share groups since 6.
 //!
-//! There is no coordinator yet, so every key gets what Kafka answers while its own is not there: COORDINATOR_NOT_AVAILABLE,
-//! no node. Clients that only assign partitions go on; those that need a group or a transaction ask again until their own
-//! time-out says so.
+//! A node alone coordinates every group. The first question about a group makes `__consumer_offsets`; Kafka answers
+//! COORDINATOR_NOT_AVAILABLE until it is there, here the answer waits for it.
+//!
+//! There is no coordinator of transactions and of share groups yet: their keys get what Kafka answers while its own is not
+//! there. Clients ask again until their own time-out says so.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use wire::error::ErrorCode;
@@ -20,41 +23,67 @@ const SHARE: i8 = 2;
 const KEYS_SINCE: i16 = 4;
 /// The first version that asks for share groups.
 const SHARE_SINCE: i16 = 6;
-/// Kafka's texts for the two errors.
+/// Kafka's texts: of what is no error, and of the two errors.
+const NONE: &str = "NONE";
 const NOT_AVAILABLE: &str = "The coordinator is not available.";
 const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the \
                          message was sent to an incompatible broker. See the broker logs for more details.";
 
-/// Says who coordinates a group or a transaction: nobody.
-pub(crate) fn handle<'a>(
-    _broker: &Rc<Broker>,
+/// Says who coordinates groups: this node.
+pub(crate) async fn handle<'a>(
+    broker: &Rc<Broker>,
     caller: &Caller<'_>,
     request: &FindCoordinatorRequest<'a>,
 ) -> FindCoordinatorResponse<'a> {
-    if caller.version < KEYS_SINCE {
-        let (error, message) = refusal(request.key_type, &request.key, caller.version);
+    let has_groups = request.key_type == GROUP && broker.groups.found(broker).await.is_ok();
+    let (host, port) = &caller.connection.advertised;
+    let found = |key: Cow<'a, str>| Coordinator {
+        key,
+        node_id: broker.node().broker_id(),
+        host: host.clone().into(),
+        port: (*port).into(),
+        // Kafka sets an empty text where versions have several keys, and none before.
+        error_message: Some("".into()),
+        ..Coordinator::default()
+    };
+    if caller.version >= KEYS_SINCE {
+        let keys = request.coordinator_keys.iter().take(NAMED_MAX);
+        let answer =
+            |key| if has_groups { found(key) } else { refused(request.key_type, key, caller.version) };
+        return FindCoordinatorResponse { coordinators: keys.map(answer).collect(), ..Default::default() };
+    }
+    if has_groups {
+        let Coordinator { node_id, host, port, .. } = found("".into());
         return FindCoordinatorResponse {
-            error_code: error.code(),
-            error_message: Some(message.into()),
-            node_id: -1,
-            port: -1,
+            node_id,
+            host,
+            port,
+            error_message: Some(NONE.into()),
             ..Default::default()
         };
     }
-    let coordinators = request.coordinator_keys.iter().take(NAMED_MAX).map(|key| {
-        let (error, message) = refusal(request.key_type, &key, caller.version);
-        // Kafka sets a text in these versions only for a type that it does not know.
-        let message = if error == ErrorCode::INVALID_REQUEST { message } else { "" };
-        Coordinator {
-            key,
-            node_id: -1,
-            port: -1,
-            error_code: error.code(),
-            error_message: Some(message.into()),
-            ..Default::default()
-        }
-    });
-    FindCoordinatorResponse { coordinators: coordinators.collect(), ..Default::default() }
+    let (error, message) = refusal(request.key_type, &request.key, caller.version);
+    FindCoordinatorResponse {
+        error_code: error.code(),
+        error_message: Some(message.into()),
+        node_id: -1,
+        port: -1,
+        ..Default::default()
+    }
+}
+
+fn refused<'a>(key_type: i8, key: Cow<'a, str>, version: i16) -> Coordinator<'a> {
+    let (error, message) = refusal(key_type, &key, version);
+    // Kafka sets a text in these versions only for a type that it does not know.
+    let message = if error == ErrorCode::INVALID_REQUEST { message } else { "" };
+    Coordinator {
+        key,
+        node_id: -1,
+        port: -1,
+        error_code: error.code(),
+        error_message: Some(message.into()),
+        ..Default::default()
+    }
 }
 
 fn refusal(key_type: i8, key: &str, version: i16) -> (ErrorCode, &'static str) {

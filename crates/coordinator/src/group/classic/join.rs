@@ -9,9 +9,9 @@ use wire::error::ErrorCode;
 
 use super::member::{Member, millis};
 use super::{ClassicGroup, JoinWait, State, answer_sync};
+use crate::group::Step;
 use crate::group::command::{Join, JoinReply, JoinedMember, Protocol, Reply, SyncReply, Ticket};
 use crate::group::settings::NEW_MEMBER_JOIN_TIMEOUT;
-use crate::group::Step;
 
 impl ClassicGroup {
     /// A member joins; its reply may come much later.

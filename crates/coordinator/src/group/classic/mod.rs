@@ -205,7 +205,8 @@ impl ClassicGroup {
         step: &mut Step<'_>,
         commit: &CommitOffsets,
     ) -> Result<(), ErrorCode> {
-        let is_member = commit.generation >= 0 || !commit.member_id.is_empty() || commit.instance_id.is_some();
+        let is_member =
+            commit.generation >= 0 || !commit.member_id.is_empty() || commit.instance_id.is_some();
         if commit.generation < 0 && self.state == State::Empty {
             return Ok(());
         }

@@ -1,0 +1,341 @@
+//! One coordinator with its partition: what it writes, and who waits for what.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster::commit::{NewItem, Rewrite, TopicWait};
+use cluster::partitions::Partition;
+use coordinator::group::command::{Command, Reply, Ticket};
+use coordinator::group::{GroupCounts, GroupSettings, Groups, Now, Output};
+use rustc_hash::FxBuildHasher;
+use tokio::sync::{Notify, oneshot};
+use wire::error::ErrorCode;
+use wire::record::{Builder, Codec};
+
+use super::load;
+use crate::pump::Waiter;
+use crate::server::Broker;
+
+/// Bytes of a record batch that a coordinator writes, at most: Kafka's bound for `__consumer_offsets`.
+pub(super) const BATCH_BYTES_MAX: usize = 1_048_588;
+
+/// What somebody who has asked is told.
+pub(super) struct Answer {
+    /// The reply, or why there is none.
+    pub(super) reply: Result<Reply, ErrorCode>,
+    /// The commit that released it.
+    pub(super) commit: Option<u64>,
+}
+
+/// What comes of asking.
+pub(super) enum Asked {
+    Answered(Reply),
+    /// It comes with a commit, or with somebody else's request.
+    Waits(oneshot::Receiver<Answer>),
+}
+
+/// A step whose records are on their way; the pump says what became of them.
+pub(crate) struct Written {
+    seat: Rc<Seat>,
+    step: u64,
+}
+
+/// See the module's head.
+pub(super) struct Seat {
+    partition: Rc<Partition>,
+    settings: Arc<GroupSettings>,
+    serving: RefCell<Option<Serving>>,
+    /// Steps that were written and whose end is not known.
+    in_flight: Cell<usize>,
+    /// A step was not committed, all of them have ended, or the seat is given up.
+    changed: Notify,
+    is_left: Cell<bool>,
+}
+
+/// A coordinator that has read its partition.
+struct Serving {
+    groups: Groups,
+    next_ticket: Ticket,
+    /// Whoever waits, for a commit or for others.
+    waiting: HashMap<Ticket, oneshot::Sender<Answer>, FxBuildHasher>,
+    next_step: u64,
+    /// Replies behind steps that are in flight, oldest first.
+    parked: VecDeque<(u64, Vec<(Ticket, Reply)>)>,
+    /// The last step that was written, while it is in flight.
+    last_written: Option<u64>,
+}
+
+impl Seat {
+    pub(super) fn new(partition: Rc<Partition>, settings: Arc<GroupSettings>) -> Rc<Self> {
+        Rc::new(Self {
+            partition,
+            settings,
+            serving: RefCell::default(),
+            in_flight: Cell::default(),
+            changed: Notify::new(),
+            is_left: Cell::default(),
+        })
+    }
+
+    /// Loads what the partition has, serves until a step is not committed, and begins anew; a local task.
+    pub(super) async fn serve(self: Rc<Self>, broker: Rc<Broker>) {
+        while !self.is_left.get() {
+            // What is still in flight may yet be committed: the log has it, or has it not, only when that is known.
+            while self.in_flight.get() > 0 && !self.is_left.get() {
+                self.changed.notified().await;
+            }
+            match load::load(&self.partition.reader, &self.settings).await {
+                Ok(groups) => self.begin(&broker, groups),
+                Err(error) => {
+                    let partition = self.partition.reader.partition().partition;
+                    tracing::error!(partition, %error, "groups could not be read; trying again");
+                    env::sleep(load::RETRY_AFTER).await;
+                    continue;
+                }
+            }
+            while self.is_serving() {
+                self.changed.notified().await;
+            }
+        }
+    }
+
+    fn begin(self: &Rc<Self>, broker: &Rc<Broker>, groups: Groups) {
+        if self.is_left.get() {
+            return;
+        }
+        self.serving.replace(Some(Serving {
+            groups,
+            next_ticket: 0,
+            waiting: HashMap::default(),
+            next_step: 0,
+            parked: VecDeque::new(),
+            last_written: None,
+        }));
+        let now = broker.groups.now();
+        self.step(broker, 0, |serving, out| serving.groups.begin(now, out));
+        let is_gone = |topic: &str| broker.topic(topic).is_none();
+        let gone = self.with(|serving| serving.groups.topics_with_offsets(is_gone)).unwrap_or_default();
+        for topic in gone {
+            self.forget_topic(broker, &topic);
+        }
+        broker.groups.due_at(self.next_deadline());
+    }
+
+    pub(super) fn is_serving(&self) -> bool {
+        self.serving.borrow().is_some()
+    }
+
+    /// Nobody is answered by it any more.
+    pub(super) fn leave(&self) {
+        self.is_left.set(true);
+        self.give_up();
+    }
+
+    pub(super) fn counts(&self) -> GroupCounts {
+        self.with(|serving| serving.groups.counts()).unwrap_or_default()
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Duration> {
+        self.with(|serving| serving.groups.next_deadline()).flatten()
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Serving) -> T) -> Option<T> {
+        self.serving.borrow_mut().as_mut().map(look)
+    }
+
+    /// Has the coordinator decide; the caller has asked for room.
+    ///
+    /// # Errors
+    /// While it reads its partition: COORDINATOR_LOAD_IN_PROGRESS.
+    pub(super) fn ask(
+        self: &Rc<Self>,
+        broker: &Rc<Broker>,
+        now: Now,
+        command: Command,
+        answered_in: u64,
+    ) -> Result<Asked, ErrorCode> {
+        let ticket = self.with(Serving::take_ticket).ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)?;
+        let (tell, mut told) = oneshot::channel();
+        self.with(|serving| serving.waiting.insert(ticket, tell));
+        self.step(broker, answered_in, |serving, out| serving.groups.decide(now, ticket, command, out));
+        Ok(match told.try_recv() {
+            Ok(Answer { reply: Ok(reply), .. }) => Asked::Answered(reply),
+            Ok(Answer { reply: Err(error), .. }) => return Err(error),
+            Err(_) => Asked::Waits(told),
+        })
+    }
+
+    /// Does what is due; the caller has asked for room.
+    pub(super) fn expire(self: &Rc<Self>, broker: &Rc<Broker>, now: Now) {
+        self.step(broker, 0, |serving, out| serving.groups.expire(now, out));
+    }
+
+    /// Forgets expired offsets of some groups behind `after`; gives the group to go on behind.
+    pub(super) fn expire_offsets(
+        self: &Rc<Self>,
+        broker: &Rc<Broker>,
+        now: Now,
+        after: Option<&Arc<str>>,
+    ) -> Option<Arc<str>> {
+        let mut last = None;
+        self.step(broker, 0, |serving, out| last = serving.groups.expire_offsets(now, after, out));
+        last
+    }
+
+    /// Forgets what was committed of a topic.
+    pub(super) fn forget_topic(self: &Rc<Self>, broker: &Rc<Broker>, topic: &str) {
+        let mut is_done = false;
+        while !is_done && self.is_serving() {
+            self.step(broker, 0, |serving, out| is_done = serving.groups.forget_topic(topic, out));
+        }
+    }
+
+    /// Lets the coordinator take a step, writes what it says and parks what it replies.
+    fn step(
+        self: &Rc<Self>,
+        broker: &Rc<Broker>,
+        answered_in: u64,
+        take: impl FnOnce(&mut Serving, &mut Output),
+    ) {
+        let mut out = Output::default();
+        if self.with(|serving| take(serving, &mut out)).is_none() {
+            return;
+        }
+        broker.groups.count(&out);
+        let batch = match self.batch(broker, &out) {
+            Ok(batch) => batch,
+            Err(bytes) => {
+                // What was decided can't be written down: nobody may hear of it, and it may not be gone on from.
+                let partition = self.partition.reader.partition().partition;
+                tracing::warn!(
+                    partition,
+                    bytes,
+                    bytes_max = BATCH_BYTES_MAX,
+                    "a step of a group is too large"
+                );
+                return self.refuse(ErrorCode::UNKNOWN_SERVER_ERROR, out.replies);
+            }
+        };
+        let ready = self.with(|serving| {
+            if batch.is_some() {
+                serving.last_written = Some(serving.next_step);
+            }
+            match serving.last_written {
+                None => out.replies,
+                Some(step) => {
+                    serving.parked.push_back((step, std::mem::take(&mut out.replies)));
+                    Vec::new()
+                }
+            }
+        });
+        if let Some(bytes) = batch {
+            self.write(broker, &bytes, answered_in);
+        }
+        self.release(ready.unwrap_or_default(), None);
+    }
+
+    /// A step's records as one record batch; its size if that is too much.
+    fn batch(&self, broker: &Broker, out: &Output) -> Result<Option<Vec<u8>>, usize> {
+        if out.records.is_empty() {
+            return Ok(None);
+        }
+        let time = broker.groups.now().wall_ms;
+        let mut builder = Builder::new(Codec::None.into());
+        for record in &out.records {
+            let (key, value) = record.encode();
+            let added = builder.append(time, Some(&key), value.as_deref(), &[]);
+            added.map_err(|_| builder.bytes())?;
+        }
+        let bytes = builder.bytes();
+        let batch = builder.finish().map_err(|_| bytes)?;
+        if batch.len() > BATCH_BYTES_MAX { Err(batch.len()) } else { Ok(Some(batch)) }
+    }
+
+    fn write(self: &Rc<Self>, broker: &Broker, batch: &[u8], answered_in: u64) {
+        let step = self.with(Serving::take_step).unwrap_or_default();
+        self.in_flight.set(self.in_flight.get() + 1);
+        let item = NewItem {
+            partition: self.partition.reader.partition(),
+            offset_delta_of_max_timestamp: 0,
+            bytes: batch,
+            rewrite: Rewrite::CreateTime(broker.groups.now().wall_ms),
+            wait: TopicWait::default(),
+            answered_in,
+        };
+        let written = Written { seat: self.clone(), step };
+        broker.committer().add(self.partition.reader.shard(), item, Waiter::Coordinator(written));
+    }
+
+    fn release(&self, replies: Vec<(Ticket, Reply)>, commit: Option<u64>) {
+        for (ticket, reply) in replies {
+            if let Some(tell) = self.with(|serving| serving.waiting.remove(&ticket)).flatten() {
+                // Whoever asked may be gone.
+                let _ = tell.send(Answer { reply: Ok(reply), commit });
+            }
+        }
+    }
+
+    /// Tells whoever was to hear of a step that can't be written, and begins anew.
+    fn refuse(&self, error: ErrorCode, replies: Vec<(Ticket, Reply)>) {
+        for (ticket, _) in replies {
+            if let Some(tell) = self.with(|serving| serving.waiting.remove(&ticket)).flatten() {
+                let _ = tell.send(Answer { reply: Err(error), commit: None });
+            }
+        }
+        self.give_up();
+    }
+
+    /// Throws the coordinator away; whoever waits looks for it again.
+    fn give_up(&self) {
+        if let Some(serving) = self.serving.take() {
+            for tell in serving.waiting.into_values() {
+                let _ = tell.send(Answer { reply: Err(ErrorCode::NOT_COORDINATOR), commit: None });
+            }
+        }
+        self.changed.notify_one();
+    }
+}
+
+impl Serving {
+    fn take_ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        self.next_ticket
+    }
+
+    fn take_step(&mut self) -> u64 {
+        self.next_step += 1;
+        self.next_step - 1
+    }
+
+    /// What waits for steps up to `step`, which are all committed.
+    fn committed(&mut self, step: u64) -> Vec<(Ticket, Reply)> {
+        if self.last_written == Some(step) {
+            self.last_written = None;
+        }
+        let mut ready = Vec::new();
+        while let Some((_, replies)) = self.parked.pop_front_if(|(parked, _)| *parked <= step) {
+            ready.extend(replies);
+        }
+        ready
+    }
+}
+
+impl Written {
+    /// The step's records are committed, in commit number `commit`, or they are not.
+    pub(crate) fn ended(self, is_committed: bool, commit: u64) {
+        let Self { seat, step } = self;
+        seat.in_flight.set(seat.in_flight.get() - 1);
+        if is_committed {
+            let ready = seat.with(|serving| serving.committed(step)).unwrap_or_default();
+            seat.release(ready, Some(commit));
+        } else {
+            seat.give_up();
+        }
+        if seat.in_flight.get() == 0 && !seat.is_serving() {
+            seat.changed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What coordinators do when nobody asks: sessions end, offsets expire, deleted topics are forgotten.
+
+use std::rc::Rc;
+
+use super::room_for_writes;
+use crate::server::Broker;
+
+/// Begins to serve the groups that there are, and to keep their time.
+pub(crate) fn start(broker: &Rc<Broker>) {
+    broker.groups.refresh(broker);
+    env::spawn_local(keep_time(broker.clone()));
+    env::spawn_local(expire_offsets(broker.clone()));
+}
+
+/// What was committed of a topic that is gone is forgotten; comes back when it is.
+pub(crate) async fn topic_deleted(broker: &Rc<Broker>, topic: &str) {
+    for seat in broker.groups.seats(broker) {
+        if room_for_writes(broker).await.is_err() {
+            // At the next start it is looked whether there is such a topic.
+            return;
+        }
+        seat.forget_topic(broker, topic);
+    }
+}
+
+/// Does what is due, for ever.
+async fn keep_time(broker: Rc<Broker>) {
+    let host = &broker.groups;
+    loop {
+        let next = host.seats.borrow().iter().filter_map(|seat| seat.next_deadline()).min();
+        host.looks_at.set(next);
+        tokio::select! {
+            () = host.sooner.notified() => continue,
+            () = env::clock::sleep_until_some(next.map(|at| host.origin + at)) => {}
+        }
+        for seat in host.seats(&broker) {
+            let now = host.now();
+            if seat.next_deadline().is_none_or(|at| at > now.monotonic) {
+                continue;
+            }
+            if room_for_writes(&broker).await.is_err() {
+                // Members can't be told apart from a broker that does not write: they stay until it does.
+                env::sleep(super::load::RETRY_AFTER).await;
+                break;
+            }
+            seat.expire(&broker, host.now());
+        }
+    }
+}
+
+/// Looks for expired offsets now and then, for ever.
+async fn expire_offsets(broker: Rc<Broker>) {
+    loop {
+        env::sleep(broker.options.groups.expiry_period).await;
+        for seat in broker.groups.seats(&broker) {
+            let mut after = None;
+            loop {
+                if room_for_writes(&broker).await.is_err() {
+                    break;
+                }
+                after = seat.expire_offsets(&broker, broker.groups.now(), after.as_ref());
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+}
