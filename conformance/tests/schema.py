@@ -251,6 +251,12 @@ class Api:
     def __init__(self, name, request, response):
         self.name, self.request, self.response, self.key = name, request, response, request.key
 
+    @property
+    def versions(self):
+        """All that a broker serves: the stable ones."""
+        first, last = self.request.versions
+        return range(first, last + (0 if self.request.unstable else 1))
+
     def encode(self, version, body, correlation_id, client_id="conformance"):
         """The request without its 4-byte size, as a Writer."""
         out = Writer()

@@ -100,7 +100,7 @@ pub struct JoinReply {
     pub generation: i32,
     /// The group's.
     pub protocol_type: Option<Arc<str>>,
-    /// What was agreed on; empty beside most errors.
+    /// What was agreed on; none beside an error.
     pub protocol: Option<Arc<str>>,
     /// The member that assigns; empty beside an error.
     pub leader: Arc<str>,
@@ -131,7 +131,7 @@ impl JoinReply {
             error,
             generation: -1,
             protocol_type: None,
-            protocol: Some("".into()),
+            protocol: None,
             leader: "".into(),
             skips_assignment: false,
             member_id,
@@ -326,7 +326,7 @@ pub struct DescribedMember {
     pub client_host: Arc<str>,
     /// Its metadata of the protocol that was agreed on, of a stable group.
     pub metadata: Bytes,
-    /// What was assigned to it.
+    /// What was assigned to it last.
     pub assignment: Bytes,
 }
 

@@ -36,26 +36,34 @@ async fn delete<'a>(
         return Err(ErrorCode::INVALID_GROUP_ID);
     }
     let (mut partitions, mut left) = (Vec::new(), NAMED_MAX);
-    for topic in request.topics.iter().filter(|topic| broker.topic(&topic.name).is_some()) {
+    let mut topics = Vec::new();
+    for topic in &request.topics {
+        let handle = broker.topic(&topic.name);
+        let count = handle.as_ref().map_or(0, |handle| handle.topic.shards.len());
         let name = shared(&topic.name);
-        let named = topic.partitions.iter().take(left).map(|named| (name.clone(), named.partition_index));
-        let before = partitions.len();
-        partitions.extend(named);
-        left -= partitions.len() - before;
+        let mut answered = Vec::new();
+        for number in topic.partitions.iter().take(left).map(|named| named.partition_index) {
+            let is_there = usize::try_from(number).is_ok_and(|number| number < count);
+            if is_there {
+                partitions.push((name.clone(), number));
+            }
+            answered.push((number, is_there));
+        }
+        left -= answered.len();
+        topics.push((topic.name, answered));
     }
     let delete = DeleteOffsets { group: shared(&request.group_id), partitions };
     let reply = broker.groups.ask(broker, caller, &request.group_id, Command::DeleteOffsets(delete)).await?;
     let Reply::DeleteOffsets(errors) = reply else { unreachable!("deleting offsets came to {reply:?}") };
     let mut errors = errors?.into_iter();
-    let answered = request.topics.iter().map(|topic| {
-        let is_known = broker.topic(&topic.name).is_some();
-        let answer = |partition_index| {
-            let error = if is_known { errors.next()? } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
-            Some(OffsetDeleteResponsePartition { partition_index, error_code: error.code() })
-        };
-        let partitions =
-            topic.partitions.iter().map(|named| named.partition_index).map_while(answer).collect();
-        OffsetDeleteResponseTopic { name: topic.name, partitions }
+    let mut answer = |(partition_index, is_there)| {
+        let of_coordinator = if is_there { errors.next() } else { None };
+        let error = of_coordinator.unwrap_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        OffsetDeleteResponsePartition { partition_index, error_code: error.code() }
+    };
+    let topics = topics.into_iter().map(|(name, answered)| OffsetDeleteResponseTopic {
+        name,
+        partitions: answered.into_iter().map(&mut answer).collect(),
     });
-    Ok(answered.collect())
+    Ok(topics.collect())
 }

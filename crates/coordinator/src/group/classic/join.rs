@@ -86,8 +86,7 @@ impl ClassicGroup {
 
     fn join_again(&mut self, step: &mut Step<'_>, ticket: Ticket, join: Join) {
         if let Err(error) = self.check_member(&join.member_id, join.instance_id.as_ref()) {
-            let refused = JoinReply { protocol: None, ..JoinReply::refused(error, join.member_id) };
-            return step.out.reply(ticket, Reply::Join(refused));
+            return refuse(step, ticket, error, join.member_id);
         }
         let is_leader = self.leader.as_ref() == Some(&join.member_id);
         let is_same = self.members[&join.member_id].protocols == join.protocols;
@@ -164,10 +163,7 @@ impl ClassicGroup {
     /// A member gets another id. Whoever has used the old one is another process: it is fenced.
     fn rename(&mut self, step: &mut Step<'_>, from: &Arc<str>, to: &Arc<str>) {
         let Some(mut member) = self.members.remove(from) else { return };
-        let fenced = JoinReply {
-            protocol: None,
-            ..JoinReply::refused(ErrorCode::FENCED_INSTANCE_ID, member.id.clone())
-        };
+        let fenced = JoinReply::refused(ErrorCode::FENCED_INSTANCE_ID, member.id.clone());
         self.answer_join(&mut member, step.out, fenced);
         answer_sync(&mut member, step.out, SyncReply::refused(ErrorCode::FENCED_INSTANCE_ID));
         if let Some(at) = member.looked_at.take() {
