@@ -248,5 +248,8 @@ impl Groups {
 }
 
 #[cfg(test)]
-#[path = "group_test.rs"]
+mod desk_test;
+#[cfg(test)]
 mod group_test;
+#[cfg(test)]
+mod random_test;

@@ -29,7 +29,7 @@ async fn hear(broker: &Rc<Broker>, caller: &Caller<'_>, request: &HeartbeatReque
         group: shared(&request.group_id),
         generation: request.generation_id,
         member_id: shared(&request.member_id),
-        instance_id: shared_if_any(request.group_instance_id.as_ref()),
+        instance_id: shared_if_any(request.group_instance_id.as_deref()),
     };
     match broker.groups.ask(broker, caller, &request.group_id, Command::Heartbeat(beat)).await {
         Ok(Reply::Heartbeat(error)) => error,

@@ -62,7 +62,7 @@ fn command(broker: &Broker, caller: &Caller<'_>, request: &JoinGroupRequest<'_>)
     Ok(Join {
         group: shared(&request.group_id),
         member_id: shared(&request.member_id),
-        instance_id: shared_if_any(request.group_instance_id.as_ref()),
+        instance_id: shared_if_any(request.group_instance_id.as_deref()),
         client_id: caller.client_id.unwrap_or_default().into(),
         client_host: caller.host(),
         session_timeout_ms: request.session_timeout_ms,

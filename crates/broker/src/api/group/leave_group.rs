@@ -60,7 +60,7 @@ fn named(version: i16, request: &LeaveGroupRequest<'_>) -> Vec<MemberIdentity> {
     }
     let identity = |member: wire::message::leave_group::MemberIdentity<'_>| MemberIdentity {
         member_id: shared(&member.member_id),
-        instance_id: shared_if_any(member.group_instance_id.as_ref()),
+        instance_id: shared_if_any(member.group_instance_id.as_deref()),
     };
     request.members.iter().take(NAMED_MAX).map(identity).collect()
 }

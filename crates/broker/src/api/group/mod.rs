@@ -17,12 +17,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A string of a request, as coordinators share it.
-fn shared(text: &Cow<'_, str>) -> Arc<str> {
-    Arc::from(&**text)
+fn shared(text: &str) -> Arc<str> {
+    Arc::from(text)
 }
 
 /// Likewise, where there may be none.
-fn shared_if_any(text: Option<&Cow<'_, str>>) -> Option<Arc<str>> {
+fn shared_if_any(text: Option<&str>) -> Option<Arc<str>> {
     text.map(shared)
 }
 

@@ -108,7 +108,7 @@ fn new_offset(topic: &Arc<str>, topic_id: Uuid, asked: &OffsetCommitRequestParti
         partition: asked.partition_index,
         offset: asked.committed_offset,
         leader_epoch: asked.committed_leader_epoch,
-        metadata: asked.committed_metadata.as_ref().map(shared).unwrap_or_default(),
+        metadata: asked.committed_metadata.as_deref().map(shared).unwrap_or_default(),
     }
 }
 
@@ -123,7 +123,7 @@ async fn commit(
         group: shared(&request.group_id),
         generation: request.generation_id_or_member_epoch,
         member_id: shared(&request.member_id),
-        instance_id: shared_if_any(request.group_instance_id.as_ref()),
+        instance_id: shared_if_any(request.group_instance_id.as_deref()),
         retention_ms: may_expire.then_some(request.retention_time_ms),
         knows_missing_groups: caller.version >= GROUP_ERRORS_SINCE,
         offsets,

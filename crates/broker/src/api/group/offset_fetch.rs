@@ -97,10 +97,10 @@ async fn of_group<'a>(
 ) -> OffsetFetchResponseGroup<'a> {
     let by_id = caller.version >= TOPIC_IDS_SINCE;
     let topics: Option<Topics<'a>> = group.topics.as_ref().map(|topics| named(broker, by_id, topics));
-    let partitions = topics.as_ref().map(|topics| asked(topics));
+    let partitions = topics.as_ref().map(asked);
     let fetch = FetchOffsets {
         group: shared(&group.group_id),
-        member: shared_if_any(group.member_id.as_ref()).map(|id| (id, group.member_epoch)),
+        member: shared_if_any(group.member_id.as_deref()).map(|id| (id, group.member_epoch)),
         partitions,
     };
     let reply = broker.groups.ask(broker, caller, &group.group_id, Command::FetchOffsets(fetch)).await;

@@ -54,9 +54,9 @@ fn command(caller: &Caller<'_>, request: &SyncGroupRequest<'_>) -> Result<Sync, 
         group: shared(&request.group_id),
         generation: request.generation_id,
         member_id: shared(&request.member_id),
-        instance_id: shared_if_any(request.group_instance_id.as_ref()),
-        protocol_type: shared_if_any(request.protocol_type.as_ref()),
-        protocol: shared_if_any(request.protocol_name.as_ref()),
+        instance_id: shared_if_any(request.group_instance_id.as_deref()),
+        protocol_type: shared_if_any(request.protocol_type.as_deref()),
+        protocol: shared_if_any(request.protocol_name.as_deref()),
         assignments: request.assignments.iter().map(assigned).collect(),
     })
 }
