@@ -1,6 +1,7 @@
 //! kloadgen: drives any Kafka-protocol broker from one thread and prints one JSON line.
 //! See README.md for the options.
 mod batch;
+mod commit;
 mod conn;
 mod meter;
 mod modes;
@@ -76,8 +77,9 @@ fn main() {
         "produce" => modes::produce(&a),
         "consume" => modes::consume(&a),
         "e2e" => modes::e2e(&a),
+        "commit" => commit::commit(&a),
         m => {
-            eprintln!("unknown mode {m}: ready, create, produce, consume or e2e");
+            eprintln!("unknown mode {m}: ready, create, produce, consume, e2e or commit");
             std::process::exit(2)
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// compresses across batches does not meet the same bytes again too soon.
 const TEMPLATE_BYTES: usize = 32 << 20;
 
-fn hist() -> Histogram<u64> {
+pub fn hist() -> Histogram<u64> {
     Histogram::new_with_bounds(1_000, 600_000_000_000, 3).unwrap()
 }
 
