@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use cluster::stats::NodeStats;
-use coordinator::group::GroupCounts;
+use coordinator::group::{GroupCounts, GroupSummary};
 use env::Instant;
 use env::disk::{Disk, Space};
 use storage::id::PartitionId;
@@ -23,6 +23,8 @@ use crate::server::Broker;
 
 /// Questions that may wait.
 const ASKED_MAX: usize = 16;
+/// Groups that are told of one by one.
+const GROUPS_SHOWN_MAX: usize = 1000;
 
 /// Asks a broker how it stands; clones ask the same one. May go to any thread.
 #[derive(Clone)]
@@ -40,8 +42,10 @@ pub struct Observation {
     pub flows: Vec<TopicFlows>,
     /// Clients that read in versions that do not know every codec.
     pub old_readers: Vec<OldReader>,
-    /// Groups as they are.
+    /// Groups, counted.
     pub groups: GroupCounts,
+    /// Some of them, one by one.
+    pub group_summaries: Vec<GroupSummary>,
     /// What groups have done.
     pub group_work: GroupWork,
     /// Every coordinator of groups has read its partition.
@@ -137,6 +141,7 @@ pub(crate) fn answer_observers(
                 flows: broker.flows.topics(&broker.node().image()),
                 old_readers: broker.flows.old_readers(Instant::now()),
                 groups: broker.groups.counts(),
+                group_summaries: broker.groups.summaries(GROUPS_SHOWN_MAX),
                 group_work: broker.groups.work(),
                 are_groups_ready: broker.groups.is_ready(),
                 kafka_port,

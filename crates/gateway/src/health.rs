@@ -1,7 +1,7 @@
 //! `/health`, `/health/ready` and `/health/live`: three questions, each with status 200 for yes and 503 for no.
 //!
 //! Live: does the broker's I/O thread answer? A start that replays its log is alive. Ready: may clients come? Not before it
-//! serves, nor once it was told to stop; refused writes do not change it, reads go on. Health: is all as it should be, writes
+//! serves and the coordinators of groups have read what they keep, nor once it was told to stop; refused writes do not change it, reads go on. Health: is all as it should be, writes
 //! included? It says in words what is not.
 
 use std::sync::Arc;
@@ -46,7 +46,8 @@ async fn health(State(watched): State<Arc<Watched>>) -> Response {
 }
 
 async fn ready(State(watched): State<Arc<Watched>>) -> Response {
-    let is_serving = matches!(watched.observe().await, Observed::Serving(_));
+    let observed = watched.observe().await;
+    let is_serving = matches!(observed, Observed::Serving(observation) if observation.are_groups_ready);
     let is_ready = is_serving && !watched.is_stopping.load(Ordering::Relaxed);
     answer(is_ready, &json!({ "ready": is_ready }))
 }

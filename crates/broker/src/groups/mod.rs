@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use cluster::node::{CreateTopicError, NewTopic};
 use coordinator::group::command::{Command, Reply};
-use coordinator::group::{GroupCounts, GroupSettings, Now, Output, partition_of};
+use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Now, Output, partition_of};
 use env::{Instant, WallTime};
 use storage::id::TopicId;
 use tokio::sync::Notify;
@@ -169,6 +169,15 @@ impl GroupHost {
             }
         }
         counts
+    }
+
+    /// Some groups, as they are seen from outside.
+    pub(crate) fn summaries(&self, groups_max: usize) -> Vec<GroupSummary> {
+        let mut summaries = Vec::new();
+        for seat in self.seats.borrow().iter() {
+            seat.summarize(&mut summaries, groups_max);
+        }
+        summaries
     }
 
     /// Makes sure that there is a topic for groups, and coordinators.

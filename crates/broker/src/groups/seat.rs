@@ -9,7 +9,7 @@ use std::time::Duration;
 use cluster::commit::{NewItem, Rewrite, TopicWait};
 use cluster::partitions::Partition;
 use coordinator::group::command::{Command, Reply, Ticket};
-use coordinator::group::{GroupCounts, GroupSettings, Groups, Now, Output};
+use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output};
 use rustc_hash::FxBuildHasher;
 use tokio::sync::{Notify, oneshot};
 use wire::error::ErrorCode;
@@ -136,6 +136,12 @@ impl Seat {
 
     pub(super) fn counts(&self) -> GroupCounts {
         self.with(|serving| serving.groups.counts()).unwrap_or_default()
+    }
+
+    /// Adds what is seen of its groups from outside, up to `groups_max` groups in all.
+    pub(super) fn summarize(&self, into: &mut Vec<GroupSummary>, groups_max: usize) {
+        let left = groups_max.saturating_sub(into.len());
+        self.with(|serving| into.extend(serving.groups.summaries().take(left)));
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {

@@ -82,6 +82,19 @@ pub struct GroupCounts {
     pub offsets: usize,
 }
 
+/// A group as it is seen from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupSummary {
+    /// Its id.
+    pub group: Arc<str>,
+    /// Kafka's name of its state.
+    pub state: &'static str,
+    /// Its members.
+    pub members: usize,
+    /// What it has committed: topic, partition, offset.
+    pub offsets: Vec<(Arc<str>, i32, i64)>,
+}
+
 /// See the module's head.
 pub struct Groups {
     settings: Arc<GroupSettings>,
@@ -184,6 +197,20 @@ impl Groups {
             counts.members += group.members();
         }
         counts
+    }
+
+    /// Every group, by id; with what it has committed, as far as that is asked for while it is gone through.
+    pub fn summaries(&self) -> impl Iterator<Item = GroupSummary> {
+        self.groups.iter().map(|(id, group)| GroupSummary {
+            group: id.clone(),
+            state: group.state().name(),
+            members: group.members(),
+            offsets: self
+                .offsets
+                .of_group(id)
+                .map(|(topic, partition, of)| (topic.clone(), partition, of.offset))
+                .collect(),
+        })
     }
 
     /// The topics, of those that are wanted, of which anything is committed.

@@ -19,6 +19,7 @@ use prometheus_client::registry::Registry;
 use crate::doors::Watched;
 
 mod flows;
+mod groups;
 #[cfg(test)]
 mod page_test;
 
@@ -63,6 +64,7 @@ impl Collector for Observed {
         flows::of_clients(&self.observation.flows, &mut page)?;
         self.checkpoints(&mut page)?;
         self.disk(&mut page)?;
+        groups::of_groups(&self.observation, &partitions, &mut page)?;
         of_partitions(&partitions, &mut page)
     }
 }
