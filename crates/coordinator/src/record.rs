@@ -138,6 +138,22 @@ impl Record {
         }
     }
 
+    /// Bytes that it takes in a record batch, about and at most.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        const AROUND: usize = 96;
+        match self {
+            Self::Offset { group, topic, value, .. } => {
+                let metadata = value.as_ref().map_or(0, |value| value.metadata.len());
+                AROUND + group.len() + topic.len() + metadata
+            }
+            Self::Group { group, value } => {
+                let members = value.iter().flat_map(|value| &value.members);
+                AROUND + group.len() + members.map(MemberMetadata::bytes).sum::<usize>()
+            }
+        }
+    }
+
     /// The record of a key and a value; `None` for a kind that is not known here, which Kafka skips, too.
     ///
     /// # Errors
@@ -245,6 +261,13 @@ impl MemberMetadata {
             subscription: Cow::Borrowed(&self.subscription),
             assignment: Cow::Borrowed(&self.assignment),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        const AROUND: usize = 48;
+        let instance = self.instance_id.as_ref().map_or(0, |id| id.len());
+        let texts = self.member_id.len() + instance + self.client_id.len() + self.client_host.len();
+        AROUND + texts + self.subscription.len() + self.assignment.len()
     }
 
     fn of(layout: &MemberLayout<'_>) -> Self {

@@ -54,6 +54,14 @@ fn records_are_read_as_they_were_written() {
 }
 
 #[test]
+fn a_record_takes_no_more_bytes_than_it_says() {
+    for record in [offset(None, Uuid([7; 16])), offset(Some(1), Uuid::ZERO), group()] {
+        let (key, value) = record.encode();
+        assert!(key.len() + value.unwrap().len() <= record.bytes(), "{record:?}");
+    }
+}
+
+#[test]
 fn versions_are_the_ones_that_kafka_writes() {
     let version = |record: &Record| i16::from_be_bytes(*record.encode().1.unwrap().first_chunk().unwrap());
     assert_eq!(version(&offset(None, Uuid::ZERO)), 3);

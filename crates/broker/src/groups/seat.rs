@@ -9,8 +9,9 @@ use std::time::Duration;
 use cluster::commit::{NewItem, Rewrite, TopicWait};
 use cluster::partitions::Partition;
 use coordinator::group::command::{Command, Reply, Ticket};
-use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output};
+use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten};
 use rustc_hash::FxBuildHasher;
+use storage::id::PartitionId;
 use tokio::sync::{Notify, oneshot};
 use wire::error::ErrorCode;
 use wire::record::{Builder, Codec};
@@ -21,6 +22,8 @@ use crate::server::Broker;
 
 /// Bytes of a record batch that a coordinator writes, at most: Kafka's bound for `__consumer_offsets`.
 pub(super) const BATCH_BYTES_MAX: usize = 1_048_588;
+/// Bytes of a piece of a rewriting: small enough that others need not wait for it.
+const REWRITE_BYTES: usize = 128 << 10;
 
 /// What somebody who has asked is told.
 pub(super) struct Answer {
@@ -66,6 +69,8 @@ struct Serving {
     parked: VecDeque<(u64, Vec<(Ticket, Reply)>)>,
     /// The last step that was written, while it is in flight.
     last_written: Option<u64>,
+    /// Who waits for a step to be committed, oldest first.
+    barriers: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 impl Seat {
@@ -113,6 +118,7 @@ impl Seat {
             next_step: 0,
             parked: VecDeque::new(),
             last_written: None,
+            barriers: VecDeque::new(),
         }));
         let now = broker.groups.now();
         self.step(broker, 0, |serving, out| serving.groups.begin(now, out));
@@ -197,6 +203,39 @@ impl Seat {
         while !is_done && self.is_serving() {
             self.step(broker, 0, |serving, out| is_done = serving.groups.forget_topic(topic, out));
         }
+    }
+
+    /// Records in the log, and how many would do.
+    pub(super) fn records(&self) -> (u64, u64) {
+        let offsets = self.partition.reader.offsets();
+        let in_log = u64::try_from(offsets.high_watermark - offsets.log_start).unwrap_or(0);
+        (in_log, self.with(|serving| serving.groups.live_records() as u64).unwrap_or(in_log))
+    }
+
+    /// Its partition, and the offset that the next record gets at the earliest.
+    pub(super) fn end(&self) -> (PartitionId, i64) {
+        (self.partition.reader.partition(), self.partition.reader.offsets().high_watermark)
+    }
+
+    /// Writes the next piece of all that is remembered; gives how far it came, if there is more.
+    pub(super) fn rewrite(
+        self: &Rc<Self>,
+        broker: &Rc<Broker>,
+        after: Option<&Rewritten>,
+    ) -> Option<Rewritten> {
+        let mut rest = None;
+        self.step(broker, 0, |serving, out| rest = serving.groups.rewrite(after, REWRITE_BYTES, out));
+        rest
+    }
+
+    /// Resolves when all that was written so far is committed; false when it was not.
+    pub(super) async fn all_committed(&self) -> bool {
+        let (tell, told) = oneshot::channel();
+        self.with(|serving| match serving.last_written {
+            Some(step) => serving.barriers.push_back((step, tell)),
+            None => drop(tell.send(())),
+        });
+        told.await.is_ok()
     }
 
     /// Lets the coordinator take a step, writes what it says and parks what it replies.
@@ -320,6 +359,10 @@ impl Serving {
     fn committed(&mut self, step: u64) -> Vec<(Ticket, Reply)> {
         if self.last_written == Some(step) {
             self.last_written = None;
+        }
+        while let Some((_, tell)) = self.barriers.pop_front_if(|(waits_for, _)| *waits_for <= step) {
+            // Whoever waited may be gone.
+            let _ = tell.send(());
         }
         let mut ready = Vec::new();
         while let Some((_, replies)) = self.parked.pop_front_if(|(parked, _)| *parked <= step) {

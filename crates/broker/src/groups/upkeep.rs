@@ -1,15 +1,23 @@
 //! What coordinators do when nobody asks: sessions end, offsets expire, deleted topics are forgotten.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::room_for_writes;
+use super::seat::Seat;
 use crate::server::Broker;
+
+/// Between two looks for logs that have grown.
+const REWRITE_PERIOD: Duration = Duration::from_secs(5);
+/// A log is rewritten when it has twice the records that would do, and so many more.
+const REWRITE_RECORDS_MIN: u64 = 5000;
 
 /// Begins to serve the groups that there are, and to keep their time.
 pub(crate) fn start(broker: &Rc<Broker>) {
     broker.groups.refresh(broker);
     env::spawn_local(keep_time(broker.clone()));
     env::spawn_local(expire_offsets(broker.clone()));
+    env::spawn_local(rewrite(broker.clone()));
 }
 
 /// What was committed of a topic that is gone is forgotten; comes back when it is.
@@ -46,6 +54,40 @@ async fn keep_time(broker: Rc<Broker>) {
             seat.expire(&broker, host.now());
         }
     }
+}
+
+/// Looks for logs that a start would read for long, for ever.
+async fn rewrite(broker: Rc<Broker>) {
+    loop {
+        env::sleep(REWRITE_PERIOD).await;
+        for seat in broker.groups.seats(&broker) {
+            let (in_log, live) = seat.records();
+            if in_log > 2 * live + REWRITE_RECORDS_MIN && !rewrite_one(&broker, &seat).await {
+                // Nothing is written at present, or the coordinator began anew: the next look sees.
+                break;
+            }
+        }
+    }
+}
+
+/// Writes all that is remembered behind the log, and has the log begin there; false when it came to nothing.
+async fn rewrite_one(broker: &Rc<Broker>, seat: &Rc<Seat>) -> bool {
+    // What is committed by now was decided before the first piece, which has it.
+    let (partition, begin) = seat.end();
+    let mut after = None;
+    loop {
+        if room_for_writes(broker).await.is_err() {
+            return false;
+        }
+        after = seat.rewrite(broker, after.as_ref());
+        if !seat.all_committed().await {
+            return false;
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    broker.node().advance_log_starts(vec![(partition, begin)]).await.is_ok()
 }
 
 /// Looks for expired offsets now and then, for ever.

@@ -286,3 +286,39 @@ fn groups_are_listed_by_state_and_type() {
     assert_eq!(list(&["Empty"], &[]), 0);
     assert_eq!(list(&[], &["consumer"]), 0);
 }
+
+#[test]
+fn what_is_rewritten_is_all_that_is_needed() {
+    let mut desk = Desk::new();
+    let (ids, generation) = desk.group_of(2);
+    for (topic, offset) in [("t", 1), ("u", 2), ("v", 3)] {
+        desk.now_ask(commit(&ids[0], generation, topic, offset));
+    }
+    let Command::CommitOffsets(other) = commit("", -1, "t", 9) else { unreachable!() };
+    desk.now_ask(Command::CommitOffsets(CommitOffsets { group: "h".into(), ..other }));
+    assert_eq!(desk.groups.live_records(), 6);
+    for bytes_max in (0..2000).step_by(97) {
+        let (mut after, mut log) = (None, Vec::new());
+        loop {
+            let mut out = Output::default();
+            let rest = desk.groups.rewrite(after.as_ref(), bytes_max, &mut out);
+            log.append(&mut out.records);
+            // In between, groups go on.
+            let changed = desk.log.len();
+            desk.now_ask(commit(&ids[0], generation, "t", 100 + i64::try_from(bytes_max).unwrap()));
+            log.extend(desk.log[changed..].iter().cloned());
+            if rest.is_none() {
+                break;
+            }
+            after = rest;
+        }
+        let again = replayed(&desk.settings, &log);
+        assert!(again.summaries().eq(desk.groups.summaries()), "{bytes_max} bytes at a time");
+    }
+    // Members that join are not written down before they are assigned to.
+    desk.ask(join("", None, 9));
+    let mut out = Output::default();
+    assert_eq!(desk.groups.rewrite(None, 1 << 20, &mut out), None);
+    let again = replayed(&desk.settings, &out.records);
+    assert_eq!(again.counts().members, 2);
+}

@@ -12,6 +12,7 @@ pub mod command;
 mod commit;
 mod offsets;
 mod partition;
+mod rewrite;
 mod settings;
 mod timers;
 
@@ -28,6 +29,7 @@ use self::timers::{About, Timers};
 use crate::record::Record;
 
 pub use partition::partition_of;
+pub use rewrite::Rewritten;
 pub use settings::GroupSettings;
 
 /// Kafka's name of the type of groups whose members assign.
@@ -233,7 +235,7 @@ impl Groups {
         let _ = self.with_group(now, &id, out, |group, step| {
             // Written down before anybody hears of it, as in Kafka: empty, whatever comes of the request.
             if is_new {
-                step.out.records.push(group.record());
+                group.write_down(step.out);
             }
             group.join(step, ticket, join);
         });

@@ -151,7 +151,7 @@ impl ClassicGroup {
                 let mut member = self.members.remove(&member_id).expect("it was just updated");
                 self.answer_join(&mut member, step.out, reply);
                 self.members.insert(member_id, member);
-                step.out.records.push(self.record());
+                self.write_down(step.out);
             }
             // The leader may be assigning to the old id just now.
             State::Stable | State::Completing => self.rebalance(step),
@@ -253,7 +253,7 @@ impl ClassicGroup {
             self.protocol = None;
             self.subscribed = self.read_subscriptions();
             self.transition(State::Empty, step.now.wall_ms);
-            return step.out.records.push(self.record());
+            return self.write_down(step.out);
         }
         self.protocol = self.select_protocol();
         self.subscribed = self.read_subscriptions();

@@ -92,6 +92,8 @@ pub(super) struct ClassicGroup {
     has_new_member: bool,
     /// What its members read; `None`: not known.
     subscribed: Option<BTreeSet<Box<str>>>,
+    /// What was written down of it last: between generations that is what holds.
+    written: Option<Arc<GroupMetadata>>,
     join_timer: Option<(Duration, JoinWait)>,
     sync_timer: Option<Duration>,
 }
@@ -115,6 +117,7 @@ impl ClassicGroup {
             pending_syncs: BTreeSet::new(),
             has_new_member: false,
             subscribed: None,
+            written: None,
             join_timer: None,
             sync_timer: None,
         }
@@ -123,6 +126,7 @@ impl ClassicGroup {
     /// The group as it was written down.
     pub(super) fn remembered(id: Arc<str>, of: GroupMetadata) -> Self {
         let mut group = Self::new(id, of.state_timestamp_ms);
+        group.written = Some(Arc::new(of.clone()));
         group.state = if of.members.is_empty() { State::Empty } else { State::Stable };
         group.generation = of.generation;
         group.protocol_type = Some(of.protocol_type).filter(|name| !name.is_empty());
@@ -135,18 +139,30 @@ impl ClassicGroup {
         group
     }
 
-    /// What is written down of it.
-    pub(super) fn record(&self) -> Record {
+    /// Has the group written down as it is.
+    pub(super) fn write_down(&mut self, out: &mut Output) {
+        let metadata = Arc::new(self.metadata());
+        self.written = Some(metadata.clone());
+        let value = Some(Arc::unwrap_or_clone(metadata));
+        out.records.push(Record::Group { group: self.id.clone(), value });
+    }
+
+    /// What was written down of it last; none of a group that only commits offsets.
+    pub(super) fn written(&self) -> Option<Record> {
+        let value = Some(self.written.as_deref()?.clone());
+        Some(Record::Group { group: self.id.clone(), value })
+    }
+
+    fn metadata(&self) -> GroupMetadata {
         let protocol = self.protocol.as_deref();
-        let value = GroupMetadata {
+        GroupMetadata {
             protocol_type: self.protocol_type.clone().unwrap_or_default(),
             generation: self.generation,
             protocol: self.protocol.clone(),
             leader: self.leader.clone(),
             state_timestamp_ms: self.state_timestamp_ms,
             members: self.members.values().map(|member| member.remember(protocol)).collect(),
-        };
-        Record::Group { group: self.id.clone(), value: Some(value) }
+        }
     }
 
     pub(super) fn state(&self) -> State {

@@ -60,7 +60,7 @@ impl ClassicGroup {
         let assignments: BTreeMap<_, _> = sync.assignments.into_iter().collect();
         self.hand_out(step, ErrorCode::NONE, &assignments);
         self.transition(State::Stable, step.now.wall_ms);
-        step.out.records.push(self.record());
+        self.write_down(step.out);
         step.out.rebalanced += 1;
     }
 
