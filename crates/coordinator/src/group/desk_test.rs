@@ -1,6 +1,6 @@
 //! What tests of groups share: a coordinator, whoever asks it, and the log that it writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use wire::primitive::Uuid;
@@ -16,6 +16,10 @@ pub(super) struct Desk {
     pub(super) log: Vec<Record>,
     pub(super) tickets: Ticket,
     pub(super) answers: HashMap<Ticket, Reply>,
+    /// Commits take time: steps wait here for [`Desk::commit_steps`].
+    pub(super) is_slow: bool,
+    /// Steps that are decided and not committed, oldest first.
+    pub(super) in_flight: VecDeque<Output>,
 }
 
 pub(super) const SESSION_MS: i32 = 10_000;
@@ -36,10 +40,30 @@ impl Desk {
             log: Vec::new(),
             tickets: 0,
             answers: HashMap::new(),
+            is_slow: false,
+            in_flight: VecDeque::new(),
         }
     }
 
     pub(super) fn take(&mut self, out: Output) {
+        // As the host does: a step that wrote nothing waits for what is in flight, and for nothing else.
+        if self.is_slow && !(out.records.is_empty() && self.in_flight.is_empty()) {
+            self.in_flight.push_back(out);
+        } else {
+            self.committed(out);
+        }
+    }
+
+    /// So many of the steps in flight are committed.
+    pub(super) fn commit_steps(&mut self, count: usize) {
+        for _ in 0..count {
+            if let Some(out) = self.in_flight.pop_front() {
+                self.committed(out);
+            }
+        }
+    }
+
+    fn committed(&mut self, out: Output) {
         // Records go through their bytes, as through the log.
         for record in out.records {
             let (key, value) = record.encode();
@@ -84,8 +108,9 @@ impl Desk {
         self.now.monotonic = at;
     }
 
-    /// Another coordinator over the same log.
+    /// Another coordinator over the same log; what was in flight is in none.
     pub(super) fn restart(&mut self) {
+        self.in_flight.clear();
         self.groups = replayed(&self.settings, &self.log);
         let mut out = Output::default();
         self.groups.begin(self.now, &mut out);
