@@ -117,6 +117,15 @@ fn a_static_member_comes_back_without_a_rebalance_and_its_ghost_is_fenced() {
 }
 
 #[test]
+fn a_heartbeat_of_another_generation_is_told_so() {
+    let mut desk = Desk::new();
+    let (ids, generation) = desk.group_of(1);
+    assert_eq!(desk.beat(&ids[0], generation - 1), ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(desk.beat(&ids[0], generation + 1), ErrorCode::ILLEGAL_GENERATION);
+    assert_eq!(desk.beat("nobody", generation), ErrorCode::UNKNOWN_MEMBER_ID);
+}
+
+#[test]
 fn a_generation_outlives_its_coordinator() {
     let mut desk = Desk::new();
     let (ids, generation) = desk.group_of(3);
