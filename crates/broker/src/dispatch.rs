@@ -29,6 +29,10 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::DescribeLogDirs,
     ApiKey::DescribeConfigs,
     ApiKey::IncrementalAlterConfigs,
+    ApiKey::DescribeCluster,
+    ApiKey::DescribeTopicPartitions,
+    ApiKey::DescribeProducers,
+    ApiKey::CreatePartitions,
 ];
 
 /// Who asks, and with what.
@@ -64,62 +68,71 @@ pub(crate) async fn answer(
     }
     broker.counters.requested(key, version);
     let caller = Caller { connection, version, client_id: request.client_id };
+    let asked = Exchange { broker, caller: &caller, request, out };
     match key {
-        ApiKey::ApiVersions => {
-            reply(request, out, async |r| session::api_versions::handle(broker, &caller, &r)).await
+        ApiKey::ApiVersions => asked.reply_now(|b, c, r| session::api_versions::handle(b, c, &r)),
+        ApiKey::Metadata => asked.reply(cluster::metadata::handle).await,
+        ApiKey::CreateTopics => asked.reply(admin::create_topics::handle).await,
+        ApiKey::DeleteTopics => asked.reply(admin::delete_topics::handle).await,
+        ApiKey::CreatePartitions => asked.reply(admin::create_partitions::handle).await,
+        ApiKey::DeleteRecords => asked.reply(admin::delete_records::handle).await,
+        ApiKey::OffsetForLeaderEpoch => asked.reply_now(data::offset_for_leader_epoch::handle),
+        ApiKey::DescribeCluster => asked.reply_now(cluster::describe_cluster::handle),
+        ApiKey::DescribeTopicPartitions => asked.reply_now(cluster::describe_topic_partitions::handle),
+        ApiKey::DescribeProducers => asked.reply_now(cluster::describe_producers::handle),
+        ApiKey::DescribeLogDirs => asked.reply(cluster::describe_log_dirs::handle).await,
+        ApiKey::DescribeConfigs => asked.reply_now(admin::describe_configs::handle),
+        ApiKey::IncrementalAlterConfigs => asked.reply(admin::incremental_alter_configs::handle).await,
+        ApiKey::Fetch => {
+            *asked.out = data::fetch::answer(broker, &caller, asked.request).await?;
+            Ok(())
         }
-        ApiKey::Metadata => {
-            reply(request, out, async |r| cluster::metadata::handle(broker, &caller, r).await).await
-        }
-        ApiKey::CreateTopics => {
-            reply(request, out, async |r| admin::create_topics::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DeleteTopics => {
-            reply(request, out, async |r| admin::delete_topics::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DeleteRecords => {
-            reply(request, out, async |r| admin::delete_records::handle(broker, &caller, r).await).await
-        }
-        ApiKey::OffsetForLeaderEpoch => {
-            reply(request, out, async |r| data::offset_for_leader_epoch::handle(broker, &caller, r)).await
-        }
-        ApiKey::DescribeLogDirs => {
-            reply(request, out, async |r| cluster::describe_log_dirs::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DescribeConfigs => {
-            reply(request, out, async |r| admin::describe_configs::handle(broker, &caller, r)).await
-        }
-        ApiKey::IncrementalAlterConfigs => {
-            reply(request, out, async |r| admin::incremental_alter_configs::handle(broker, &caller, r).await)
-                .await
-        }
-        ApiKey::Fetch => data::fetch::answer(broker, &caller, request).await.map(|answer| *out = answer),
-        ApiKey::ListOffsets => {
-            reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await
-        }
-        ApiKey::FindCoordinator => {
-            reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r)).await
-        }
-        ApiKey::InitProducerId => {
-            reply(request, out, async |r| txn::init_producer_id::handle(broker, &caller, r).await).await
-        }
+        ApiKey::ListOffsets => asked.reply(data::list_offsets::handle).await,
+        ApiKey::FindCoordinator => asked.reply_now(|b, c, r| group::find_coordinator::handle(b, c, &r)),
+        ApiKey::InitProducerId => asked.reply(txn::init_producer_id::handle).await,
         _ => Err(format!("{} has no handler", key.name())),
     }
 }
 
-/// Decodes the body as `R`, has it handled and writes the answer's frame.
-async fn reply<'a, R: Request<'a>>(
-    mut request: RequestFrame<'a>,
-    out: &mut Answer,
-    handle: impl AsyncFnOnce(R) -> R::Response<'a>,
-) -> Result<(), String> {
-    let version = request.version;
-    // Bytes behind the body are left alone, as in Kafka.
-    let decoded =
-        R::decode(&mut request.body, version).map_err(|error| format!("{}: {error}", R::KEY.name()))?;
-    let response = handle(decoded).await;
-    let out = out.own_bytes();
-    let unfinished = frame::start_response(out, R::KEY, version, request.correlation_id);
-    response.encode(&mut Writer::new(out), version);
-    unfinished.finish(out, &[]).map_err(|error| error.to_string())
+/// A request, who asks, and where the answer goes.
+struct Exchange<'a> {
+    broker: &'a Rc<Broker>,
+    caller: &'a Caller<'a>,
+    request: RequestFrame<'a>,
+    out: &'a mut Answer,
+}
+
+impl<'a> Exchange<'a> {
+    /// Decodes the body as `R`, has it handled and writes the answer's frame.
+    async fn reply<R: Request<'a>>(
+        mut self,
+        handle: impl AsyncFnOnce(&'a Rc<Broker>, &'a Caller<'a>, R) -> R::Response<'a>,
+    ) -> Result<(), String> {
+        let request = self.decode()?;
+        let response = handle(self.broker, self.caller, request).await;
+        self.write::<R>(&response)
+    }
+
+    /// The same where nothing is to be waited for.
+    fn reply_now<R: Request<'a>>(
+        mut self,
+        handle: impl FnOnce(&'a Rc<Broker>, &'a Caller<'a>, R) -> R::Response<'a>,
+    ) -> Result<(), String> {
+        let request = self.decode()?;
+        let response = handle(self.broker, self.caller, request);
+        self.write::<R>(&response)
+    }
+
+    /// Bytes behind the body are left alone, as in Kafka.
+    fn decode<R: Request<'a>>(&mut self) -> Result<R, String> {
+        let decoded = R::decode(&mut self.request.body, self.request.version);
+        decoded.map_err(|error| format!("{}: {error}", R::KEY.name()))
+    }
+
+    fn write<R: Request<'a>>(self, response: &R::Response<'a>) -> Result<(), String> {
+        let (version, out) = (self.request.version, self.out.own_bytes());
+        let unfinished = frame::start_response(out, R::KEY, version, self.request.correlation_id);
+        response.encode(&mut Writer::new(out), version);
+        unfinished.finish(out, &[]).map_err(|error| error.to_string())
+    }
 }

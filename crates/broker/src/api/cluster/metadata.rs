@@ -32,9 +32,9 @@ use crate::server::Broker;
 /// The first version in which a client may ask by id.
 const ASK_BY_ID_SINCE: i16 = 12;
 /// Bits of Kafka's `AclOperation`s: what anybody may do with a topic (all but cluster things) while nobody is refused.
-const TOPIC_OPERATIONS: i32 = 3576;
+pub(super) const TOPIC_OPERATIONS: i32 = 3576;
 /// Likewise with the cluster.
-const CLUSTER_OPERATIONS: i32 = 8096;
+pub(super) const CLUSTER_OPERATIONS: i32 = 8096;
 /// Topics that Kafka calls internal.
 const INTERNAL_TOPICS: [&str; 3] = ["__consumer_offsets", "__transaction_state", "__share_group_state"];
 
@@ -167,7 +167,7 @@ async fn find_name(broker: &Broker, name: &str, may_create: &mut usize) -> Resul
     }
 }
 
-fn is_internal(name: &str) -> bool {
+pub(super) fn is_internal(name: &str) -> bool {
     INTERNAL_TOPICS.contains(&name)
 }
 
