@@ -33,6 +33,8 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::DescribeTopicPartitions,
     ApiKey::DescribeProducers,
     ApiKey::CreatePartitions,
+    ApiKey::AlterConfigs,
+    ApiKey::ListConfigResources,
 ];
 
 /// Who asks, and with what.
@@ -82,6 +84,8 @@ pub(crate) async fn answer(
         ApiKey::DescribeProducers => asked.reply_now(cluster::describe_producers::handle),
         ApiKey::DescribeLogDirs => asked.reply(cluster::describe_log_dirs::handle).await,
         ApiKey::DescribeConfigs => asked.reply_now(admin::describe_configs::handle),
+        ApiKey::AlterConfigs => asked.reply(admin::alter_configs::handle).await,
+        ApiKey::ListConfigResources => asked.reply_now(admin::list_config_resources::handle),
         ApiKey::IncrementalAlterConfigs => asked.reply(admin::incremental_alter_configs::handle).await,
         ApiKey::Fetch => {
             *asked.out = data::fetch::answer(broker, &caller, asked.request).await?;
