@@ -35,6 +35,11 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::CreatePartitions,
     ApiKey::AlterConfigs,
     ApiKey::ListConfigResources,
+    ApiKey::ElectLeaders,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
 ];
 
 /// Who asks, and with what.
@@ -83,6 +88,11 @@ pub(crate) async fn answer(
         ApiKey::DescribeTopicPartitions => asked.reply_now(cluster::describe_topic_partitions::handle),
         ApiKey::DescribeProducers => asked.reply_now(cluster::describe_producers::handle),
         ApiKey::DescribeLogDirs => asked.reply(cluster::describe_log_dirs::handle).await,
+        ApiKey::DescribeQuorum => asked.reply_now(cluster::describe_quorum::handle),
+        ApiKey::ElectLeaders => asked.reply_now(admin::elect_leaders::handle),
+        ApiKey::AlterPartitionReassignments => asked.reply_now(admin::alter_partition_reassignments::handle),
+        ApiKey::ListPartitionReassignments => asked.reply_now(admin::list_partition_reassignments::handle),
+        ApiKey::UpdateFeatures => asked.reply_now(admin::update_features::handle),
         ApiKey::DescribeConfigs => asked.reply_now(admin::describe_configs::handle),
         ApiKey::AlterConfigs => asked.reply(admin::alter_configs::handle).await,
         ApiKey::ListConfigResources => asked.reply_now(admin::list_config_resources::handle),
