@@ -8,7 +8,7 @@ use wire::api::ApiKey;
 use wire::frame::{self, RequestFrame};
 use wire::primitive::{Message, Request, Writer};
 
-use crate::api::{admin, cluster, data, group, session, txn};
+use crate::api::{admin, cluster, data, group, security, session, txn};
 use crate::connection::Connection;
 use crate::connection::answer::Answer;
 use crate::server::Broker;
@@ -40,6 +40,13 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
+    ApiKey::DescribeAcls,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
+    ApiKey::CreateDelegationToken,
+    ApiKey::RenewDelegationToken,
+    ApiKey::ExpireDelegationToken,
+    ApiKey::DescribeDelegationToken,
 ];
 
 /// Who asks, and with what.
@@ -104,6 +111,13 @@ pub(crate) async fn answer(
         ApiKey::ListOffsets => asked.reply(data::list_offsets::handle).await,
         ApiKey::FindCoordinator => asked.reply_now(|b, c, r| group::find_coordinator::handle(b, c, &r)),
         ApiKey::InitProducerId => asked.reply(txn::init_producer_id::handle).await,
+        ApiKey::DescribeAcls => asked.reply_now(security::describe_acls::handle),
+        ApiKey::CreateAcls => asked.reply_now(security::create_acls::handle),
+        ApiKey::DeleteAcls => asked.reply_now(security::delete_acls::handle),
+        ApiKey::CreateDelegationToken => asked.reply_now(security::create_delegation_token::handle),
+        ApiKey::RenewDelegationToken => asked.reply_now(security::renew_delegation_token::handle),
+        ApiKey::ExpireDelegationToken => asked.reply_now(security::expire_delegation_token::handle),
+        ApiKey::DescribeDelegationToken => asked.reply_now(security::describe_delegation_token::handle),
         _ => Err(format!("{} has no handler", key.name())),
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod data;
 pub(crate) mod group;
+pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod txn;
 
