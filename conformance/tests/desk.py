@@ -5,8 +5,10 @@ answer is a dictionary, "closed" when the connection was closed instead, or "sil
 """
 
 import itertools
+import re
 import uuid
 
+import pytest
 import raw
 from schema import API, Malformed
 from topics import create
@@ -38,6 +40,9 @@ NOTHING_BUT_MINUS_ONE = {"ProducerId": (-1,)}
 # Beside an error, these tell a person something at most: Kafka sets them for some errors only.
 IDLE_BESIDE_ERRORS = ("ErrorMessage", "LogStartOffset")
 
+# Of an answer's text: what differs from run to run, or from broker to broker.
+DRAWN = re.compile(r"UUID\('(?!00000000-)[^']*'\)|(?<='Port': )\d+|(?<='ClusterId': )'.+?'")
+
 
 def masked(value, name=""):
     """`value` without what has to differ."""
@@ -65,6 +70,24 @@ def compare(desks, question):
     kafkas, ours = [question(d) for d in desks]
     assert ours == kafkas, f"\nApache Kafka: {kafkas}\n    this one: {ours}"
     return ours
+
+
+def versions(first, last):
+    return pytest.mark.parametrize("version", range(first, last + 1))
+
+
+def shown(answer, *topics):
+    """The answer as a text, with a letter in place of each topic's name: `T`, `U`, ..."""
+    text = DRAWN.sub("DRAWN", str(answer))
+    for letter, topic in zip("TUVW", topics, strict=False):
+        text = text.replace(topic, letter)
+    return text
+
+
+def sorted_by(answer, field, *keys):
+    """The answer with one of its lists in a known order, where Kafka's is that of a hash map."""
+    answer[field].sort(key=lambda element: [str(element[key]) for key in keys])
+    return answer
 
 
 class Desk:
@@ -104,3 +127,8 @@ class Desk:
 
     def ask(self, api, version, wait=5.0, **body):
         return self.frame(bytes(API[api].encode(version, body, 77).bytes), api, version, wait)
+
+    def whole(self, api, version, **body):
+        """An answer with its messages and all, which `ask` masks."""
+        data = self.frame(bytes(API[api].encode(version, body, 77).bytes))
+        return API[api].decode(version, data)[1] if isinstance(data, bytes) else data

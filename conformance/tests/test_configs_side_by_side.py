@@ -4,7 +4,6 @@ import time
 
 import pytest
 from desk import compare
-from schema import API
 
 TOPIC = 2
 SET, DELETE, APPEND, SUBTRACT = range(4)
@@ -92,16 +91,9 @@ def describe(resources, version=4):
     }
 
 
-def whole(desk, api, version, **body):
-    """An answer with its messages, which `Desk.ask` leaves out beside errors."""
-    data = desk.frame(bytes(API[api].encode(version, body, 77).bytes))
-    assert isinstance(data, bytes), data
-    return API[api].decode(version, data)[1]
-
-
 def own_configs(desk, topic):
     """What the topic itself is set to, by name."""
-    [result] = whole(desk, **describe([(TOPIC, topic, None)]))["Results"]
+    [result] = desk.whole(**describe([(TOPIC, topic, None)]))["Results"]
     return sorted((c["Name"], c["Value"]) for c in result["Configs"] if c["ConfigSource"] == 1)
 
 
@@ -116,7 +108,7 @@ def settled(desk, topic, before):
 def fresh(desk):
     topic = desk.fresh_topic()
     first = [("retention.ms", SET, "5000"), ("cleanup.policy", SET, "compact")]
-    [answer] = whole(desk, **alter([(TOPIC, topic, first)]))["Responses"]
+    [answer] = desk.whole(**alter([(TOPIC, topic, first)]))["Responses"]
     assert answer["ErrorCode"] == 0, answer
     assert len(settled(desk, topic, [])) == 2
     return topic
@@ -130,7 +122,7 @@ def test_a_change_is_judged_as_kafka_judges_it(desks, what, validate_only):
     def question(desk):
         topic = fresh(desk)
         before = own_configs(desk, topic)
-        answer = whole(desk, **alter([(TOPIC, topic, CHANGES[what])], validate_only=validate_only))
+        answer = desk.whole(**alter([(TOPIC, topic, CHANGES[what])], validate_only=validate_only))
         is_done = answer["Responses"][0]["ErrorCode"] == 0 and not validate_only
         after = settled(desk, topic, before) if is_done else own_configs(desk, topic)
         return str((answer, after)).replace(topic, "TOPIC")
@@ -166,7 +158,7 @@ def test_a_resource_is_judged_as_kafka_judges_it(desks, what, version):
 
     def question(desk):
         topic = fresh(desk)
-        answer = whole(desk, **alter(RESOURCES[what](topic), version=version))
+        answer = desk.whole(**alter(RESOURCES[what](topic), version=version))
         answer["Responses"].sort(key=str)
         return str(answer).replace(topic, "TOPIC")
 
@@ -210,7 +202,7 @@ def test_configs_are_described_as_kafka_describes_them(desks, what, version):
 
     def question(desk):
         topic = fresh(desk)
-        answer = whole(desk, **describe(DESCRIBED[what](topic), version=version))
+        answer = desk.whole(**describe(DESCRIBED[what](topic), version=version))
         for result in answer["Results"]:
             if what.startswith("type"):
                 # Kafka's text says that something is malformed, and not what.

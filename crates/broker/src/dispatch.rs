@@ -9,7 +9,7 @@ use wire::api::ApiKey;
 use wire::frame::{self, RequestFrame};
 use wire::primitive::{Message, Request, Writer};
 
-use crate::api::{admin, cluster, data, group, session, txn};
+use crate::api::{admin, cluster, data, group, security, session, txn};
 use crate::connection::Connection;
 use crate::connection::answer::Answer;
 use crate::server::Broker;
@@ -40,6 +40,24 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::DeleteGroups,
     ApiKey::IncrementalAlterConfigs,
     ApiKey::OffsetDelete,
+    ApiKey::DescribeCluster,
+    ApiKey::DescribeTopicPartitions,
+    ApiKey::DescribeProducers,
+    ApiKey::CreatePartitions,
+    ApiKey::AlterConfigs,
+    ApiKey::ListConfigResources,
+    ApiKey::ElectLeaders,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::DescribeQuorum,
+    ApiKey::UpdateFeatures,
+    ApiKey::DescribeAcls,
+    ApiKey::CreateAcls,
+    ApiKey::DeleteAcls,
+    ApiKey::CreateDelegationToken,
+    ApiKey::RenewDelegationToken,
+    ApiKey::ExpireDelegationToken,
+    ApiKey::DescribeDelegationToken,
 ];
 
 /// Who asks, and with what.
@@ -82,92 +100,95 @@ pub(crate) async fn answer(
     }
     broker.counters.requested(key, version);
     let caller = Caller { connection, version, client_id: request.client_id };
+    let asked = Exchange { broker, caller: &caller, request, out };
     match key {
-        ApiKey::ApiVersions => {
-            reply(request, out, async |r| session::api_versions::handle(broker, &caller, &r)).await
+        ApiKey::ApiVersions => asked.reply_now(|b, c, r| session::api_versions::handle(b, c, &r)),
+        ApiKey::Metadata => asked.reply(cluster::metadata::handle).await,
+        ApiKey::CreateTopics => asked.reply(admin::create_topics::handle).await,
+        ApiKey::DeleteTopics => asked.reply(admin::delete_topics::handle).await,
+        ApiKey::CreatePartitions => asked.reply(admin::create_partitions::handle).await,
+        ApiKey::DeleteRecords => asked.reply(admin::delete_records::handle).await,
+        ApiKey::OffsetForLeaderEpoch => asked.reply_now(data::offset_for_leader_epoch::handle),
+        ApiKey::DescribeCluster => asked.reply_now(cluster::describe_cluster::handle),
+        ApiKey::DescribeTopicPartitions => asked.reply_now(cluster::describe_topic_partitions::handle),
+        ApiKey::DescribeProducers => asked.reply_now(cluster::describe_producers::handle),
+        ApiKey::DescribeLogDirs => asked.reply(cluster::describe_log_dirs::handle).await,
+        ApiKey::DescribeQuorum => asked.reply_now(cluster::describe_quorum::handle),
+        ApiKey::ElectLeaders => asked.reply_now(admin::elect_leaders::handle),
+        ApiKey::AlterPartitionReassignments => asked.reply_now(admin::alter_partition_reassignments::handle),
+        ApiKey::ListPartitionReassignments => asked.reply_now(admin::list_partition_reassignments::handle),
+        ApiKey::UpdateFeatures => asked.reply_now(admin::update_features::handle),
+        ApiKey::DescribeConfigs => asked.reply_now(admin::describe_configs::handle),
+        ApiKey::AlterConfigs => asked.reply(admin::alter_configs::handle).await,
+        ApiKey::ListConfigResources => asked.reply_now(admin::list_config_resources::handle),
+        ApiKey::IncrementalAlterConfigs => asked.reply(admin::incremental_alter_configs::handle).await,
+        ApiKey::JoinGroup => asked.reply(group::join_group::handle).await,
+        ApiKey::SyncGroup => asked.reply(group::sync_group::handle).await,
+        ApiKey::Heartbeat => asked.reply(group::heartbeat::handle).await,
+        ApiKey::LeaveGroup => asked.reply(group::leave_group::handle).await,
+        ApiKey::OffsetCommit => asked.reply(group::offset_commit::handle).await,
+        ApiKey::OffsetFetch => asked.reply(group::offset_fetch::handle).await,
+        ApiKey::OffsetDelete => asked.reply(group::offset_delete::handle).await,
+        ApiKey::DescribeGroups => asked.reply(group::describe_groups::handle).await,
+        ApiKey::ListGroups => asked.reply(group::list_groups::handle).await,
+        ApiKey::DeleteGroups => asked.reply(group::delete_groups::handle).await,
+        ApiKey::Fetch => {
+            *asked.out = data::fetch::answer(broker, &caller, asked.request).await?;
+            Ok(())
         }
-        ApiKey::Metadata => {
-            reply(request, out, async |r| cluster::metadata::handle(broker, &caller, r).await).await
-        }
-        ApiKey::CreateTopics => {
-            reply(request, out, async |r| admin::create_topics::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DeleteTopics => {
-            reply(request, out, async |r| admin::delete_topics::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DeleteRecords => {
-            reply(request, out, async |r| admin::delete_records::handle(broker, &caller, r).await).await
-        }
-        ApiKey::OffsetForLeaderEpoch => {
-            reply(request, out, async |r| data::offset_for_leader_epoch::handle(broker, &caller, r)).await
-        }
-        ApiKey::DescribeLogDirs => {
-            reply(request, out, async |r| cluster::describe_log_dirs::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DescribeConfigs => {
-            reply(request, out, async |r| admin::describe_configs::handle(broker, &caller, r)).await
-        }
-        ApiKey::IncrementalAlterConfigs => {
-            reply(request, out, async |r| admin::incremental_alter_configs::handle(broker, &caller, r).await)
-                .await
-        }
-        ApiKey::Fetch => data::fetch::answer(broker, &caller, request).await.map(|answer| *out = answer),
-        ApiKey::ListOffsets => {
-            reply(request, out, async |r| data::list_offsets::handle(broker, &caller, r).await).await
-        }
-        ApiKey::FindCoordinator => {
-            reply(request, out, async |r| group::find_coordinator::handle(broker, &caller, &r).await).await
-        }
-        ApiKey::JoinGroup => {
-            reply(request, out, async |r| group::join_group::handle(broker, &caller, r).await).await
-        }
-        ApiKey::SyncGroup => {
-            reply(request, out, async |r| group::sync_group::handle(broker, &caller, r).await).await
-        }
-        ApiKey::Heartbeat => {
-            reply(request, out, async |r| group::heartbeat::handle(broker, &caller, r).await).await
-        }
-        ApiKey::LeaveGroup => {
-            reply(request, out, async |r| group::leave_group::handle(broker, &caller, r).await).await
-        }
-        ApiKey::OffsetCommit => {
-            reply(request, out, async |r| group::offset_commit::handle(broker, &caller, r).await).await
-        }
-        ApiKey::OffsetFetch => {
-            reply(request, out, async |r| group::offset_fetch::handle(broker, &caller, r).await).await
-        }
-        ApiKey::OffsetDelete => {
-            reply(request, out, async |r| group::offset_delete::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DescribeGroups => {
-            reply(request, out, async |r| group::describe_groups::handle(broker, &caller, r).await).await
-        }
-        ApiKey::ListGroups => {
-            reply(request, out, async |r| group::list_groups::handle(broker, &caller, r).await).await
-        }
-        ApiKey::DeleteGroups => {
-            reply(request, out, async |r| group::delete_groups::handle(broker, &caller, r).await).await
-        }
-        ApiKey::InitProducerId => {
-            reply(request, out, async |r| txn::init_producer_id::handle(broker, &caller, r).await).await
-        }
+        ApiKey::ListOffsets => asked.reply(data::list_offsets::handle).await,
+        ApiKey::FindCoordinator => asked.reply(group::find_coordinator::handle).await,
+        ApiKey::InitProducerId => asked.reply(txn::init_producer_id::handle).await,
+        ApiKey::DescribeAcls => asked.reply_now(security::describe_acls::handle),
+        ApiKey::CreateAcls => asked.reply_now(security::create_acls::handle),
+        ApiKey::DeleteAcls => asked.reply_now(security::delete_acls::handle),
+        ApiKey::CreateDelegationToken => asked.reply_now(security::create_delegation_token::handle),
+        ApiKey::RenewDelegationToken => asked.reply_now(security::renew_delegation_token::handle),
+        ApiKey::ExpireDelegationToken => asked.reply_now(security::expire_delegation_token::handle),
+        ApiKey::DescribeDelegationToken => asked.reply_now(security::describe_delegation_token::handle),
         _ => Err(format!("{} has no handler", key.name())),
     }
 }
 
-/// Decodes the body as `R`, has it handled and writes the answer's frame.
-async fn reply<'a, R: Request<'a>>(
-    mut request: RequestFrame<'a>,
-    out: &mut Answer,
-    handle: impl AsyncFnOnce(R) -> R::Response<'a>,
-) -> Result<(), String> {
-    let version = request.version;
-    // Bytes behind the body are left alone, as in Kafka.
-    let decoded =
-        R::decode(&mut request.body, version).map_err(|error| format!("{}: {error}", R::KEY.name()))?;
-    let response = handle(decoded).await;
-    let out = out.own_bytes();
-    let unfinished = frame::start_response(out, R::KEY, version, request.correlation_id);
-    response.encode(&mut Writer::new(out), version);
-    unfinished.finish(out, &[]).map_err(|error| error.to_string())
+/// A request, who asks, and where the answer goes.
+struct Exchange<'a> {
+    broker: &'a Rc<Broker>,
+    caller: &'a Caller<'a>,
+    request: RequestFrame<'a>,
+    out: &'a mut Answer,
+}
+
+impl<'a> Exchange<'a> {
+    /// Decodes the body as `R`, has it handled and writes the answer's frame.
+    async fn reply<R: Request<'a>>(
+        mut self,
+        handle: impl AsyncFnOnce(&'a Rc<Broker>, &'a Caller<'a>, R) -> R::Response<'a>,
+    ) -> Result<(), String> {
+        let request = self.decode()?;
+        let response = handle(self.broker, self.caller, request).await;
+        self.write::<R>(&response)
+    }
+
+    /// The same where nothing is to be waited for.
+    fn reply_now<R: Request<'a>>(
+        mut self,
+        handle: impl FnOnce(&'a Rc<Broker>, &'a Caller<'a>, R) -> R::Response<'a>,
+    ) -> Result<(), String> {
+        let request = self.decode()?;
+        let response = handle(self.broker, self.caller, request);
+        self.write::<R>(&response)
+    }
+
+    /// Bytes behind the body are left alone, as in Kafka.
+    fn decode<R: Request<'a>>(&mut self) -> Result<R, String> {
+        let decoded = R::decode(&mut self.request.body, self.request.version);
+        decoded.map_err(|error| format!("{}: {error}", R::KEY.name()))
+    }
+
+    fn write<R: Request<'a>>(self, response: &R::Response<'a>) -> Result<(), String> {
+        let (version, out) = (self.request.version, self.out.own_bytes());
+        let unfinished = frame::start_response(out, R::KEY, version, self.request.correlation_id);
+        response.encode(&mut Writer::new(out), version);
+        unfinished.finish(out, &[]).map_err(|error| error.to_string())
+    }
 }

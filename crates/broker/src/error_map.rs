@@ -1,6 +1,6 @@
 //! Our errors to Kafka's codes: the only place, and exhaustive.
 
-use cluster::node::{AlterTopicError, CreateTopicError, DeleteTopicError};
+use cluster::node::{AlterTopicError, CreatePartitionsError, CreateTopicError, DeleteTopicError};
 use cluster::shard::outcome::{ProposeError, Refused};
 use storage::partition_log::ReadError;
 use wire::error::ErrorCode;
@@ -40,6 +40,16 @@ pub(crate) fn create_topic(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::WritesRefused(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         CreateTopicError::Random(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
         CreateTopicError::Propose(error) => propose(error),
+    }
+}
+
+/// A topic that did not get more partitions.
+pub(crate) fn create_partitions(error: &CreatePartitionsError) -> ErrorCode {
+    match error {
+        CreatePartitionsError::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        CreatePartitionsError::There(_) => ErrorCode::INVALID_PARTITIONS,
+        CreatePartitionsError::WritesRefused(_) => ErrorCode::KAFKA_STORAGE_ERROR,
+        CreatePartitionsError::Propose(error) => propose(error),
     }
 }
 

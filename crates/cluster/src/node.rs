@@ -4,6 +4,9 @@
 //! that stops in between finds the rest out at its next start ([`Node::open`] compares both sides), so a topic that was
 //! answered exists whole, and one that was not may exist all the same, as in Kafka.
 
+mod described;
+mod growth;
+
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,7 +19,7 @@ use batch::WaitSettings;
 use env::WallTime;
 use env::disk::{Disk, WriteMode};
 use storage::id::{PartitionId, ShardId, TopicId};
-use storage::partition_log::{DueLimits, PinnedBytes};
+use storage::partition_log::{DueLimits, PinnedBytes, ShardLogs};
 use storage::segment_writer::{self, Store, StoreError, StoreOptions};
 use storage::wal::{self, Wal, WalError, WalOptions};
 use tokio::sync::Notify;
@@ -36,6 +39,9 @@ use crate::shard::outcome::{Outcome, ProposeError};
 use crate::shard::wal_mailbox::{SyncedMailbox, WalClient};
 use crate::stats::NodeStats;
 use crate::storekeeper::{ProgressMailbox, Storekeeper};
+
+pub use described::MetadataLog;
+pub use growth::CreatePartitionsError;
 
 /// The metadata's shard.
 const METADATA_SHARD: ShardId = ShardId(0);
@@ -179,6 +185,7 @@ pub struct Node<W> {
     image: Rc<SharedImage>,
     metadata: Shard,
     data: Shard,
+    data_logs: Rc<RefCell<ShardLogs>>,
     partitions: Rc<Partitions>,
     committer: Rc<Committer<W>>,
     storekeeper: Rc<Storekeeper>,
@@ -260,7 +267,7 @@ impl<W: 'static> Node<W> {
         })
         .await?;
 
-        env::spawn_local(producer_expiry::run(data.clone(), logs, room.clone()));
+        env::spawn_local(producer_expiry::run(data.clone(), logs.clone(), room.clone()));
         let limits = CommitLimits {
             queued_bytes_max: options.queued_bytes_max,
             pinned_bytes_max: options.tail_bytes_max,
@@ -274,6 +281,7 @@ impl<W: 'static> Node<W> {
             image,
             metadata,
             data,
+            data_logs: logs,
             partitions,
             committer,
             storekeeper,

@@ -11,10 +11,11 @@ use std::time::Duration;
 use batch::WaitSettings;
 use cluster::commit::{Commit, CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
-use cluster::node::{CreateTopicError, NewTopic, Node, NodeOptions};
+use cluster::node::{CreatePartitionsError, CreateTopicError, NewTopic, Node, NodeOptions};
 use cluster::shard::outcome::{Appended, Refused};
 use env::disk::RealDisk;
 use storage::id::PartitionId;
+use storage::partition_log::producers::ProducerEntry;
 use tokio::sync::oneshot;
 use wire::record::{Builder, Compression, Limits};
 
@@ -379,4 +380,104 @@ fn the_leader_epoch_of_a_new_partition_is_0_whenever_it_is_made() {
             assert_eq!(partition.reader.end_of_epoch(0, 0), Some((0, 1)));
         });
     }
+}
+
+#[test]
+fn a_topic_that_has_grown_keeps_its_partitions_over_restarts_with_and_without_a_checkpoint() {
+    // The first restart replays the WAL alone, the second reads a checkpoint, and the image's snapshot in it.
+    let dir = Directory::new("grown");
+    for round in 0..3_u8 {
+        run(async {
+            let node = open(&dir.0).await;
+            if round == 0 {
+                node.create_topic(topic("t", 1)).await.unwrap();
+            }
+            let old = partition_of(&node, "t", 0);
+            produce(&node, old, &batch(b"old", None)).await.unwrap();
+            let count = 2 + u32::from(round);
+            node.create_partitions(old.topic_id, count).await.unwrap();
+            let again = node.create_partitions(old.topic_id, count).await;
+            assert!(matches!(again, Err(CreatePartitionsError::There(there)) if there == count as usize));
+            assert_eq!(node.partitions().ids().len(), count as usize);
+            for partition in 1..=i32::from(round) + 1 {
+                let new = partition_of(&node, "t", partition);
+                let appended = produce(&node, new, &batch(b"new", None)).await.unwrap();
+                assert_eq!(
+                    appended.base_offset,
+                    i64::from(round) + 1 - i64::from(partition),
+                    "round {round}"
+                );
+            }
+            assert_eq!(read_all(&node, old).len(), usize::from(round) + 1);
+            if round == 1 {
+                node.stop().await;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_node_that_dies_before_its_data_shard_hears_of_new_partitions_makes_them_at_its_start() {
+    // The metadata shard has committed them, so that clients may have seen them.
+    let dir = Directory::new("half-grown");
+    run(async {
+        let node = open(&dir.0).await;
+        node.create_topic(topic("t", 1)).await.unwrap();
+        let id = partition_of(&node, "t", 0).topic_id;
+        let is_committed = async {
+            while node.image().topic("t").unwrap().shards.len() < 3 {
+                env::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = is_committed => {}
+            result = node.create_partitions(id, 3) => panic!("{result:?} came first"),
+        }
+        assert_eq!(node.partitions().ids().len(), 1, "nobody told the data shard");
+    });
+    run(async {
+        let node = open(&dir.0).await;
+        assert_eq!(node.partitions().ids().len(), 3);
+        let new = partition_of(&node, "t", 2);
+        assert_eq!(produce(&node, new, &batch(b"new", None)).await.unwrap().base_offset, 0);
+    });
+}
+
+#[test]
+fn requests_that_grow_a_topic_at_the_same_time_leave_it_with_the_larger_count() {
+    let dir = Directory::new("growing");
+    run(async {
+        let node = open(&dir.0).await;
+        node.create_topic(topic("t", 1)).await.unwrap();
+        let id = partition_of(&node, "t", 0).topic_id;
+        let (three, five, again) = tokio::join!(
+            node.create_partitions(id, 3),
+            node.create_partitions(id, 5),
+            node.create_partitions(id, 4)
+        );
+        assert!(three.is_ok() && five.is_ok(), "{three:?} {five:?}");
+        assert!(matches!(again, Err(CreatePartitionsError::There(5))), "{again:?}");
+        assert_eq!(node.partitions().ids().len(), 5);
+        let (gone, late) = tokio::join!(node.delete_topic(id), node.create_partitions(id, 9));
+        assert!(gone.is_ok() && matches!(late, Err(CreatePartitionsError::Unknown)), "{gone:?} {late:?}");
+        assert!(node.partitions().ids().is_empty());
+    });
+}
+
+#[test]
+fn a_partition_tells_what_its_producers_wrote_last() {
+    let dir = Directory::new("producers");
+    run(async {
+        let node = open(&dir.0).await;
+        node.create_topic(topic("t", 2)).await.unwrap();
+        let partition = partition_of(&node, "t", 0);
+        for (id, sequence) in [(9, 0), (4, 0), (9, 1)] {
+            produce(&node, partition, &batch(b"x", Some((id, 0, sequence)))).await.unwrap();
+        }
+        let last = |id, entry: &ProducerEntry| (id, entry.batches().last().unwrap().last_sequence());
+        assert_eq!(node.producers(&partition, last), Some(vec![(4, 0), (9, 1)]));
+        assert_eq!(node.producers(&partition_of(&node, "t", 1), last), Some(vec![]));
+        assert_eq!(node.producers(&partition_of(&node, "t", 2), last), None);
+    });
 }

@@ -7,6 +7,7 @@ pub(crate) mod admin;
 pub(crate) mod cluster;
 pub(crate) mod data;
 pub(crate) mod group;
+pub(crate) mod security;
 pub(crate) mod session;
 pub(crate) mod txn;
 
@@ -18,3 +19,6 @@ pub(crate) const NAMED_MAX: usize = 100_000;
 
 /// Partitions that one request may create: Kafka's bound.
 pub(crate) const NEW_PARTITIONS_MAX: usize = 10_000;
+
+/// Kafka's own log of its metadata; it lets nobody create a topic of that name.
+pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";

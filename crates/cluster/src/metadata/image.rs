@@ -1,6 +1,7 @@
 //! The metadata at one index of its shard.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use storage::id::{ShardId, TopicId};
@@ -34,6 +35,15 @@ pub enum Applied {
     TopicDeleted(Arc<Topic>),
     /// The topic's configs are these now.
     TopicConfigsChanged(Arc<Topic>),
+    /// The topic has its partitions from the number `first` on by this record.
+    PartitionsAdded {
+        /// As it is now.
+        topic: Arc<Topic>,
+        /// How many there were before.
+        first: usize,
+    },
+    /// Another request was first: all those partitions were there.
+    PartitionsThere(Arc<Topic>),
     /// UNKNOWN_TOPIC_ID: it was gone before.
     TopicUnknown,
     /// These producer ids are the proposer's: `first` and the `count` − 1 after it.
@@ -72,6 +82,11 @@ impl Image {
         self.by_name.values()
     }
 
+    /// Topics in the order of their names, from `name` on.
+    pub fn topics_from(&self, name: &str) -> impl Iterator<Item = &Arc<Topic>> {
+        self.by_name.range::<str, _>((Bound::Included(name), Bound::Unbounded)).map(|(_, topic)| topic)
+    }
+
     /// The topic, other than `name` itself, whose name differs from `name` only by `.` and `_`.
     #[must_use]
     pub fn colliding_topic(&self, name: &str) -> Option<&Arc<str>> {
@@ -84,6 +99,7 @@ impl Image {
             Record::TopicCreated(topic) => self.create(topic),
             Record::TopicDeleted(id) => self.delete(id),
             Record::TopicConfigsChanged { id, changes } => self.change_configs(id, changes),
+            Record::PartitionsAdded { id, first, shards } => self.add_partitions(id, first, shards),
             Record::ProducerIdsReserved { count } => {
                 let first = self.next_producer_id;
                 self.next_producer_id += count;
@@ -136,6 +152,23 @@ impl Image {
         *topic = changed.clone();
         self.by_name.insert(changed.name.clone(), changed.clone());
         Applied::TopicConfigsChanged(changed)
+    }
+
+    fn add_partitions(&mut self, id: TopicId, first: u32, shards: Vec<ShardId>) -> Applied {
+        let Some(topic) = self.by_id.get_mut(&id) else {
+            return Applied::TopicUnknown;
+        };
+        let before = topic.shards.len();
+        let there = before.saturating_sub(usize::try_from(first).unwrap_or(usize::MAX));
+        if there >= shards.len() {
+            return Applied::PartitionsThere(topic.clone());
+        }
+        let mut grown = Topic::clone(topic);
+        grown.shards.extend(shards.into_iter().skip(there));
+        let grown = Arc::new(grown);
+        *topic = grown.clone();
+        self.by_name.insert(grown.name.clone(), grown.clone());
+        Applied::PartitionsAdded { topic: grown, first: before }
     }
 
     /// The records that make an empty image equal to this one: its snapshot.

@@ -133,3 +133,49 @@ fn a_change_of_configs_is_read_as_it_was_written() {
     assert_eq!(bytes[..2], [4, 0]);
     assert_eq!(bytes[18..], [0, 0, 0, 2, 2, b'a', 2, b'1', 2, b'b', 0]);
 }
+
+#[test]
+fn of_two_requests_for_more_partitions_the_larger_adds_what_the_other_did_not() {
+    // Both saw three partitions; whatever their order in the log, none is there twice and none moves.
+    let added = |count: usize, shard| Record::PartitionsAdded {
+        id: TopicId([1; 16]),
+        first: 3,
+        shards: vec![ShardId(shard); count],
+    };
+    for order in [[1, 4], [4, 1]] {
+        let mut image = Image::default();
+        image.apply(topic(1, "a"));
+        let first = image.apply(added(order[0], 7));
+        assert!(matches!(first, Applied::PartitionsAdded { first: 3, .. }), "{first:?}");
+        match (order[1], image.apply(added(order[1], 8))) {
+            (4, Applied::PartitionsAdded { topic, first: 4 }) => {
+                assert_eq!(topic.shards[..], [1, 1, 1, 7, 8, 8, 8].map(ShardId));
+            }
+            (1, Applied::PartitionsThere(topic)) => {
+                assert_eq!(topic.shards[..], [1, 1, 1, 7, 7, 7, 7].map(ShardId));
+            }
+            (_, other) => panic!("{order:?} came to {other:?}"),
+        }
+        assert_eq!(image.topic("a"), image.topic_by_id(TopicId([1; 16])));
+    }
+    let mut image = Image::default();
+    assert_eq!(image.apply(added(1, 7)), Applied::TopicUnknown);
+}
+
+#[test]
+fn added_partitions_are_read_as_they_were_written_and_survive_a_snapshot() {
+    let shards = vec![ShardId(1), ShardId(2)];
+    let record = Record::PartitionsAdded { id: TopicId([1; 16]), first: 3, shards };
+    let mut bytes = Vec::new();
+    record.write(&mut bytes);
+    assert_eq!(Record::read(&mut Reader::new(&bytes)).unwrap(), record);
+    // docs/format/entry.md
+    assert_eq!(bytes[..2], [5, 0]);
+    assert_eq!(bytes[18..], [0, 0, 0, 3, 0, 0, 0, 2, 0, 1, 0, 2]);
+
+    let (mut image, mut copy) = (Image::default(), Image::default());
+    image.apply(topic(1, "a"));
+    image.apply(record);
+    image.snapshot().into_iter().for_each(|record| _ = copy.apply(record));
+    assert_eq!(copy.topic("a").unwrap().shards[..], [1, 1, 1, 1, 2].map(ShardId));
+}

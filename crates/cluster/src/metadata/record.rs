@@ -14,6 +14,7 @@ const TOPIC_CREATED: i8 = 1;
 const TOPIC_DELETED: i8 = 2;
 const PRODUCER_IDS_RESERVED: i8 = 3;
 const TOPIC_CONFIGS_CHANGED: i8 = 4;
+const PARTITIONS_ADDED: i8 = 5;
 
 /// A topic as it was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,16 @@ pub enum Record {
         id: TopicId,
         /// New values by name; `None`: the default holds again.
         changes: BTreeMap<String, Option<String>>,
+    },
+    /// A topic has more partitions. Those of them that are there when this is applied stay as they are: of two requests that
+    /// saw the same topic the larger one adds what the other did not.
+    PartitionsAdded {
+        /// Which.
+        id: TopicId,
+        /// The number of the first.
+        first: u32,
+        /// The shard of each, in the order of their numbers.
+        shards: Vec<ShardId>,
     },
 }
 
@@ -94,6 +105,13 @@ impl Record {
                     writer.nullable_string(value.as_deref(), Form::Compact);
                 }
             }
+            Record::PartitionsAdded { id, first, shards } => {
+                writer.int8(PARTITIONS_ADDED);
+                writer.int8(VERSION);
+                writer.uuid(Uuid(id.0));
+                writer.uint32(*first);
+                write_shards(shards, &mut writer);
+            }
         }
     }
 
@@ -118,6 +136,11 @@ impl Record {
                 }
                 Ok(Record::TopicConfigsChanged { id, changes })
             }
+            PARTITIONS_ADDED => Ok(Record::PartitionsAdded {
+                id: TopicId(bytes.uuid()?.0),
+                first: bytes.uint32()?,
+                shards: read_shards(bytes)?,
+            }),
             _ => Err(RecordError::Unknown { kind, version }),
         }
     }
@@ -129,10 +152,7 @@ impl TopicRecord {
         writer.int8(VERSION);
         writer.uuid(Uuid(self.id.0));
         writer.string(&self.name, Form::Compact);
-        writer.uint32(u32::try_from(self.shards.len()).expect("a topic has at most a million partitions"));
-        for shard in &self.shards {
-            writer.uint16(shard.0);
-        }
+        write_shards(&self.shards, writer);
         writer.uint32(u32::try_from(self.configs.len()).expect("there are at most a few dozen config names"));
         for (name, value) in &self.configs {
             writer.string(name, Form::Compact);
@@ -143,9 +163,7 @@ impl TopicRecord {
     fn read(reader: &mut Reader<'_>) -> Result<TopicRecord, DecodeError> {
         let id = TopicId(reader.uuid()?.0);
         let name = reader.string(Form::Compact)?.into_owned();
-        // The counts are of our own log, whose checksums held; still, nothing is reserved on their word.
-        let shards =
-            (0..reader.uint32()?).map(|_| reader.uint16().map(ShardId)).collect::<Result<Vec<_>, _>>()?;
+        let shards = read_shards(reader)?;
         let mut configs = BTreeMap::new();
         for _ in 0..reader.uint32()? {
             let name = reader.string(Form::Compact)?.into_owned();
@@ -153,4 +171,16 @@ impl TopicRecord {
         }
         Ok(TopicRecord { id, name, shards, configs })
     }
+}
+
+fn write_shards(shards: &[ShardId], writer: &mut Writer<'_>) {
+    writer.uint32(u32::try_from(shards.len()).expect("a topic has at most a million partitions"));
+    for shard in shards {
+        writer.uint16(shard.0);
+    }
+}
+
+/// The count is of our own log, whose checksums held; still, nothing is reserved on its word.
+fn read_shards(reader: &mut Reader<'_>) -> Result<Vec<ShardId>, DecodeError> {
+    (0..reader.uint32()?).map(|_| reader.uint16().map(ShardId)).collect()
 }

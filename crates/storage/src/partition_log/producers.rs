@@ -77,7 +77,9 @@ pub struct ProducerBatch {
 }
 
 impl ProducerBatch {
-    fn last_sequence(&self) -> i32 {
+    /// Sequence of the last record.
+    #[must_use]
+    pub fn last_sequence(&self) -> i32 {
         sequence_after(self.base_sequence, self.last_offset_delta)
     }
 }
@@ -122,7 +124,8 @@ impl ProducerEntry {
     }
 
     /// The epoch of the transaction coordinator that wrote its last marker; -1 when there was none.
-    pub(crate) fn coordinator_epoch(&self) -> i32 {
+    #[must_use]
+    pub fn coordinator_epoch(&self) -> i32 {
         self.coordinator_epoch
     }
 

@@ -9,38 +9,24 @@
 //! - The topic id of a topic that is only validated is zero (Kafka makes one up).
 //! - Of more than `NAMED_MAX` topics the rest is not answered; such a request creates nothing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use cluster::metadata::check_topic_name;
 use cluster::node::{CreateTopicError, NewTopic};
-use rustc_hash::FxBuildHasher;
 use wire::error::ErrorCode;
 use wire::message::create_topics::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs,
-    CreatableTopicResult, CreateTopicsRequest, CreateTopicsResponse,
+    CreatableTopic, CreatableTopicConfig, CreatableTopicConfigs, CreatableTopicResult, CreateTopicsRequest,
+    CreateTopicsResponse,
 };
 use wire::primitive::{Array, Uuid};
 
+use super::new_partitions::{Names, Refusal, check_replicas, check_total, duplicate_name, refuse};
 use super::topic_config::{self, TopicConfig};
-use crate::api::{NAMED_MAX, NEW_PARTITIONS_MAX};
+use crate::api::{METADATA_TOPIC, NAMED_MAX};
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
-
-/// Kafka's own log of its metadata; it lets nobody create a topic of that name.
-const METADATA_TOPIC: &str = "__cluster_metadata";
-
-/// Why a topic is not created, as the client is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Refusal {
-    error: ErrorCode,
-    message: String,
-}
-
-fn refuse<T>(error: ErrorCode, message: impl Into<String>) -> Result<T, Refusal> {
-    Err(Refusal { error, message: message.into() })
-}
 
 /// Creates topics.
 pub(crate) async fn handle<'a>(
@@ -48,10 +34,10 @@ pub(crate) async fn handle<'a>(
     _caller: &Caller<'_>,
     request: CreateTopicsRequest<'a>,
 ) -> CreateTopicsResponse<'a> {
-    let times = count_names(&request.topics);
-    let once = |topic: &CreatableTopic<'a>| times.get(topic.name.as_ref()) == Some(&1);
+    let names = Names::of(request.topics.iter().map(|topic| topic.name));
+    let once = |topic: &CreatableTopic<'a>| names.is_once(&topic.name);
     let partitions = request.topics.iter().filter(once).map(|topic| partitions_wanted(&topic, broker)).sum();
-    let mut results = Vec::with_capacity(times.len());
+    let mut results = Vec::new();
     for topic in request.topics.iter().take(NAMED_MAX).filter(once) {
         let result = match check_total(partitions).and_then(|()| plan(broker, &topic)) {
             Err(refusal) => Err(refusal),
@@ -60,35 +46,10 @@ pub(crate) async fn handle<'a>(
         };
         results.push(CreatableTopicResult { name: topic.name, ..result.unwrap_or_else(refused) });
     }
-    for name in duplicates(&request.topics, &times) {
-        let message = "Duplicate topic name.".to_owned();
-        let result = refused(Refusal { error: ErrorCode::INVALID_REQUEST, message });
-        results.push(CreatableTopicResult { name: name.into(), ..result });
+    for name in names.duplicates() {
+        results.push(CreatableTopicResult { name, ..refused(duplicate_name()) });
     }
     CreateTopicsResponse { throttle_time_ms: 0, topics: results.into() }
-}
-
-/// How often each name is in the request.
-fn count_names(topics: &Array<'_, CreatableTopic<'_>>) -> HashMap<String, usize, FxBuildHasher> {
-    let mut times = HashMap::default();
-    for topic in topics.iter().take(NAMED_MAX) {
-        *times.entry(topic.name.into_owned()).or_default() += 1;
-    }
-    times
-}
-
-/// The names that are in the request more than once, each once, in the request's order.
-fn duplicates(
-    topics: &Array<'_, CreatableTopic<'_>>,
-    times: &HashMap<String, usize, FxBuildHasher>,
-) -> Vec<String> {
-    let mut left: HashMap<&str, (), FxBuildHasher> =
-        times.iter().filter(|(_, times)| **times > 1).map(|(name, _)| (name.as_str(), ())).collect();
-    let names = topics.iter().take(NAMED_MAX);
-    names
-        .filter(|topic| left.remove(topic.name.as_ref()).is_some())
-        .map(|topic| topic.name.into_owned())
-        .collect()
 }
 
 fn partitions_wanted(topic: &CreatableTopic<'_>, broker: &Broker) -> usize {
@@ -98,13 +59,6 @@ fn partitions_wanted(topic: &CreatableTopic<'_>, broker: &Broker) -> usize {
     }
     // Kafka takes every number that is not one for the default here; it is refused in its own words later.
     usize::try_from(topic.num_partitions).ok().filter(|partitions| *partitions > 0).unwrap_or(default)
-}
-
-fn check_total(partitions: usize) -> Result<(), Refusal> {
-    if partitions > NEW_PARTITIONS_MAX {
-        return refuse(ErrorCode::POLICY_VIOLATION, "Excessively large number of partitions per request.");
-    }
-    Ok(())
 }
 
 /// Checks one topic of the request; what is to be created.
@@ -210,33 +164,13 @@ fn checked_assignments(topic: &CreatableTopic<'_>, broker_id: i32) -> Result<u32
             }
             Some(assigned) => *assigned = true,
         }
-        check_replicas(&assignment, broker_id)?;
+        check_replicas(&assignment.broker_ids, broker_id)?;
     }
     if has_gap {
         let message = "partitions should be a consecutive 0-based integer sequence";
         return refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
     }
     Ok(u32::try_from(is_assigned.len()).expect("at most NEW_PARTITIONS_MAX"))
-}
-
-fn check_replicas(assignment: &CreatableReplicaAssignment<'_>, broker_id: i32) -> Result<(), Refusal> {
-    let invalid = |message: String| refuse(ErrorCode::INVALID_REPLICA_ASSIGNMENT, message);
-    let mut is_assigned = false;
-    for replica in &assignment.broker_ids {
-        if replica != broker_id {
-            let message = "The manual partition assignment includes broker";
-            return invalid(format!("{message} {replica}, but no such broker is registered."));
-        }
-        if is_assigned {
-            let message = "The manual partition assignment includes the broker";
-            return invalid(format!("{message} {replica} more than once."));
-        }
-        is_assigned = true;
-    }
-    match is_assigned {
-        true => Ok(()),
-        false => invalid("The manual partition assignment includes an empty replica list.".to_owned()),
-    }
 }
 
 async fn create(broker: &Broker, new: NewTopic) -> Result<CreatableTopicResult<'static>, Refusal> {

@@ -1,5 +1,7 @@
 //! Facts about what may be created; the texts were taken from a running Kafka 4.3.1.
 
+use wire::message::create_topics::CreatableReplicaAssignment;
+
 use super::*;
 
 fn topic(
@@ -77,11 +79,4 @@ fn the_last_value_of_a_config_counts_and_null_is_none() {
         checked_configs(&null).unwrap_err().message,
         "Null value not supported for topic configs: retention.ms"
     );
-}
-
-#[test]
-fn a_name_that_is_there_more_than_once_is_found_once() {
-    let named = |name: &'static str| CreatableTopic { name: name.into(), ..CreatableTopic::default() };
-    let topics: Array<'_, _> = ["b", "a", "b", "c", "a", "b"].into_iter().map(named).collect();
-    assert_eq!(duplicates(&topics, &count_names(&topics)), ["b", "a"]);
 }

@@ -1,9 +1,18 @@
-//! Topics and their configs, and what of their records is deleted.
+//! Topics and their configs, where their partitions are, and what of their records is deleted.
 
+pub(crate) mod alter_configs;
+pub(crate) mod alter_partition_reassignments;
+mod config_changes;
+pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_configs;
+pub(crate) mod elect_leaders;
 pub(crate) mod incremental_alter_configs;
+pub(crate) mod list_config_resources;
+pub(crate) mod list_partition_reassignments;
+mod new_partitions;
 pub(crate) mod topic_config;
 mod topic_config_table;
+pub(crate) mod update_features;

@@ -144,25 +144,25 @@ fn parse_into<T: std::str::FromStr>(place: &mut T, value: &str) {
 
 /// What configs may be of, by Kafka's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i8)]
 pub(crate) enum ResourceType {
-    Topic,
-    Broker,
-    BrokerLogger,
-    ClientMetrics,
-    Group,
+    Topic = 2,
+    Broker = 4,
+    BrokerLogger = 8,
+    ClientMetrics = 16,
+    Group = 32,
 }
 
 impl ResourceType {
+    const ALL: [Self; 5] = [Self::Topic, Self::Broker, Self::BrokerLogger, Self::ClientMetrics, Self::Group];
+
     /// The type of this number.
     pub(crate) fn of(number: i8) -> Option<Self> {
-        Some(match number {
-            2 => Self::Topic,
-            4 => Self::Broker,
-            8 => Self::BrokerLogger,
-            16 => Self::ClientMetrics,
-            32 => Self::Group,
-            _ => return None,
-        })
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    pub(crate) fn number(self) -> i8 {
+        self as i8
     }
 }
 

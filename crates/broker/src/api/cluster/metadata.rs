@@ -33,9 +33,9 @@ use crate::topics::is_internal;
 /// The first version in which a client may ask by id.
 const ASK_BY_ID_SINCE: i16 = 12;
 /// Bits of Kafka's `AclOperation`s: what anybody may do with a topic (all but cluster things) while nobody is refused.
-const TOPIC_OPERATIONS: i32 = 3576;
+pub(super) const TOPIC_OPERATIONS: i32 = 3576;
 /// Likewise with the cluster.
-const CLUSTER_OPERATIONS: i32 = 8096;
+pub(super) const CLUSTER_OPERATIONS: i32 = 8096;
 
 /// Describes brokers and topics.
 pub(crate) async fn handle<'a>(

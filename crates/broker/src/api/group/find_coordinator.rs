@@ -33,7 +33,7 @@ const MALFORMED: &str = "This most likely occurs because of a request being malf
 pub(crate) async fn handle<'a>(
     broker: &Rc<Broker>,
     caller: &Caller<'_>,
-    request: &FindCoordinatorRequest<'a>,
+    request: FindCoordinatorRequest<'a>,
 ) -> FindCoordinatorResponse<'a> {
     let has_groups = request.key_type == GROUP && broker.groups.found(broker).await.is_ok();
     let (host, port) = &caller.connection.advertised;

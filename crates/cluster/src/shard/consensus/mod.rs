@@ -186,6 +186,21 @@ impl Shard {
         self.log.inner.borrow().hard_state.vote.as_ref().map_or(0, |vote| vote.leader_id.term)
     }
 
+    /// The index behind the last entry of this replica's log.
+    #[must_use]
+    pub fn log_end(&self) -> u64 {
+        self.log.inner.borrow().last().map_or(0, |last| last.index + 1)
+    }
+
+    /// The index behind the last entry that this replica has applied.
+    #[must_use]
+    pub fn applied_end(&self) -> u64 {
+        use openraft::async_runtime::WatchReceiver;
+        let metrics = self.raft.metrics();
+        let applied = metrics.borrow_watched().last_applied;
+        applied.map_or(0, |last| last.index + 1)
+    }
+
     /// The term in which this node leads and may answer: a quorum has answered within the lease, and everything that was
     /// committed before this leadership is applied. Asked before every answer, reads as well as writes.
     #[must_use]
