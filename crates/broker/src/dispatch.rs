@@ -58,6 +58,8 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::RenewDelegationToken,
     ApiKey::ExpireDelegationToken,
     ApiKey::DescribeDelegationToken,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
 ];
 
 /// Who asks, and with what.
@@ -132,6 +134,8 @@ pub(crate) async fn answer(
         ApiKey::DescribeGroups => asked.reply(group::describe_groups::handle).await,
         ApiKey::ListGroups => asked.reply(group::list_groups::handle).await,
         ApiKey::DeleteGroups => asked.reply(group::delete_groups::handle).await,
+        ApiKey::ConsumerGroupHeartbeat => asked.reply(group::consumer_group_heartbeat::handle).await,
+        ApiKey::ConsumerGroupDescribe => asked.reply(group::consumer_group_describe::handle).await,
         ApiKey::Fetch => {
             *asked.out = data::fetch::answer(broker, &caller, asked.request).await?;
             Ok(())

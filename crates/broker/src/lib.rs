@@ -34,6 +34,7 @@ mod topics;
 
 pub use api::admin::topic_config::TopicConfig;
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
+pub use coordinator::group::STATES as GROUP_STATES;
 pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary};
 pub use counters::Traffic;
 pub use flows::{ClientFlow, FlowCounts, OldReader, TopicFlows};

@@ -5,7 +5,16 @@ use anyhow::Context;
 use std::fmt::Write;
 
 /// The kinds that are read and written.
-pub(crate) const WANTED: [&str; 2] = ["OffsetCommit", "GroupMetadata"];
+pub(crate) const WANTED: [&str; 8] = [
+    "OffsetCommit",
+    "GroupMetadata",
+    "ConsumerGroupMetadata",
+    "ConsumerGroupMemberMetadata",
+    "ConsumerGroupTargetAssignmentMetadata",
+    "ConsumerGroupTargetAssignmentMember",
+    "ConsumerGroupCurrentMemberAssignment",
+    "ConsumerGroupRegularExpression",
+];
 
 /// Name and text of each file in the folder.
 pub(crate) fn files(source: &Source) -> anyhow::Result<Vec<(String, String)>> {

@@ -6,6 +6,7 @@
 
 mod load;
 mod seat;
+mod topic_image;
 mod upkeep;
 
 use std::cell::{Cell, RefCell};
@@ -28,6 +29,7 @@ use crate::error_map;
 use crate::server::Broker;
 
 pub(crate) use seat::Written;
+pub(crate) use topic_image::TopicImage;
 pub(crate) use upkeep::{start, topic_deleted};
 
 /// Kafka's name of the topic.
@@ -257,7 +259,11 @@ impl GroupHost {
 fn may_write(command: &Command) -> bool {
     !matches!(
         command,
-        Command::Heartbeat(_) | Command::FetchOffsets(_) | Command::Describe(_) | Command::List(_)
+        Command::Heartbeat(_)
+            | Command::FetchOffsets(_)
+            | Command::Describe(_)
+            | Command::DescribeConsumer(_)
+            | Command::List(_)
     )
 }
 

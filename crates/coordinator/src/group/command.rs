@@ -1,10 +1,14 @@
 //! What a coordinator is asked, and what it answers. No version of a request is known here: who asks says what it can take.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use wire::error::ErrorCode;
 use wire::primitive::Uuid;
+
+use crate::record::{MemberSubscription, Partitions};
 
 /// Names whoever waits for a reply; its host gives them out.
 pub type Ticket = u64;
@@ -28,8 +32,12 @@ pub enum Command {
     DeleteOffsets(DeleteOffsets),
     /// A group is deleted.
     DeleteGroup(Arc<str>),
-    /// A group is described.
+    /// A group of the classic protocol is described.
     Describe(Arc<str>),
+    /// A member of a group of the consumer protocol joins, says what is new, or leaves.
+    ConsumerBeat(ConsumerBeat),
+    /// A group of the consumer protocol is described.
+    DescribeConsumer(Arc<str>),
     /// Groups are listed.
     List(ListFilter),
 }
@@ -50,6 +58,10 @@ pub enum Reply {
     DeleteGroup(ErrorCode),
     /// `None`: there is no such group.
     Describe(Option<DescribedGroup>),
+    /// Or why not, in Kafka's words.
+    ConsumerBeat(Result<ConsumerBeatReply, (ErrorCode, Box<str>)>),
+    /// `None`: there is no such group.
+    DescribeConsumer(Option<DescribedConsumerGroup>),
     List(Vec<ListedGroup>),
 }
 
@@ -328,6 +340,78 @@ pub struct DescribedMember {
     pub metadata: Bytes,
     /// What was assigned to it last.
     pub assignment: Bytes,
+}
+
+/// See [`Command::ConsumerBeat`]. What a member does not say is as it was.
+#[derive(Clone, Debug)]
+pub struct ConsumerBeat {
+    /// The group.
+    pub group: Arc<str>,
+    /// Made by the client, or by the broker for clients of the first version.
+    pub member_id: Arc<str>,
+    /// The epoch that the member has come to; 0 joins, −1 leaves, −2 leaves for a while.
+    pub epoch: i32,
+    /// `group.instance.id` of a static member.
+    pub instance_id: Option<Arc<str>>,
+    /// `client.rack`.
+    pub rack_id: Option<Arc<str>>,
+    /// Milliseconds that it may take to give partitions up; −1: as before.
+    pub rebalance_timeout_ms: i32,
+    /// The client's id.
+    pub client_id: Arc<str>,
+    /// The client's address, as Kafka shows it.
+    pub client_host: Arc<str>,
+    /// Topics that it reads.
+    pub topics: Option<BTreeSet<Arc<str>>>,
+    /// And by an expression; empty: by none.
+    pub regex: Option<Arc<str>>,
+    /// The assignor that it asks for.
+    pub assignor: Option<Arc<str>>,
+    /// Partitions that it has.
+    pub owned: Option<Partitions>,
+}
+
+/// See [`Command::ConsumerBeat`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsumerBeatReply {
+    /// The member.
+    pub member_id: Arc<str>,
+    /// The epoch that it has come to.
+    pub epoch: i32,
+    /// When it is to be heard of next.
+    pub heartbeat_interval: Duration,
+    /// What it may read now, where that is new.
+    pub assignment: Option<Partitions>,
+}
+
+/// See [`Command::DescribeConsumer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumerGroup {
+    /// Kafka's name of the state.
+    pub state: &'static str,
+    /// The group's epoch.
+    pub epoch: i32,
+    /// The one that targets were computed for.
+    pub target_epoch: i32,
+    /// The assignor.
+    pub assignor: Box<str>,
+    /// Its members.
+    pub members: Vec<DescribedConsumer>,
+}
+
+/// A member of a [`DescribedConsumerGroup`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribedConsumer {
+    /// Its id.
+    pub member_id: Arc<str>,
+    /// The epoch that it has come to.
+    pub epoch: i32,
+    /// Who it is, and what it reads.
+    pub subscription: MemberSubscription,
+    /// What it has.
+    pub assigned: Partitions,
+    /// What it is to have.
+    pub target: Partitions,
 }
 
 /// Which groups are listed; an empty list is all.

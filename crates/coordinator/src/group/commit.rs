@@ -8,8 +8,9 @@ use super::classic::State;
 use super::command::{
     CommitOffsets, DeleteOffsets, FetchOffsets, FetchedOffset, FetchedOffsets, NewOffset, Reply, Ticket,
 };
+use super::kind::Group;
 use super::offsets::tombstone;
-use super::{Groups, Now, Output};
+use super::{At, Groups, Now, Output};
 use crate::record::{CommittedOffset, Record};
 
 /// Offsets that expire in one step, about: a step is one record batch.
@@ -18,13 +19,13 @@ const EXPIRED_MAX: usize = 4096;
 impl Groups {
     pub(super) fn commit_offsets(
         &mut self,
-        now: Now,
+        at: At<'_>,
         ticket: Ticket,
         commit: CommitOffsets,
         out: &mut Output,
     ) {
         let checked =
-            match self.with_group(now, &commit.group, out, |group, step| group.check_commit(step, &commit)) {
+            match self.with_group(at, &commit.group, out, |group, step| group.check_commit(step, &commit)) {
                 Some(checked) => checked,
                 // A client that is no member makes the group by committing.
                 None if commit.generation < 0 => Ok(()),
@@ -34,6 +35,7 @@ impl Groups {
         if let Err(error) = checked {
             return out.reply(ticket, Reply::CommitOffsets(Err(error)));
         }
+        let now = at.now;
         let expires = commit.retention_ms.map(|time| now.wall_ms.saturating_add(time));
         let mut errors = Vec::with_capacity(commit.offsets.len());
         for new in commit.offsets {
@@ -72,6 +74,11 @@ impl Groups {
 
     pub(super) fn fetch_offsets(&self, fetch: &FetchOffsets) -> FetchedOffsets {
         let group = &fetch.group;
+        if let Some(Group::Consumer(known)) = self.groups.get(group)
+            && let Err(error) = known.check_fetch(fetch)
+        {
+            return FetchedOffsets { error, offsets: Vec::new() };
+        }
         let fetched = |topic: &Arc<str>, partition, of: Option<&CommittedOffset>| FetchedOffset {
             topic: topic.clone(),
             partition,
@@ -100,7 +107,7 @@ impl Groups {
         out: &mut Output,
     ) -> Result<Vec<ErrorCode>, ErrorCode> {
         let known = self.groups.get(&delete.group).ok_or(ErrorCode::GROUP_ID_NOT_FOUND)?;
-        if known.state() != State::Empty && !known.is_of_consumers() {
+        if !known.is_empty() && !known.is_of_consumers() {
             return Err(ErrorCode::NON_EMPTY_GROUP);
         }
         let subscribed = |topic: &Arc<str>| known.is_subscribed_to(topic);
@@ -121,18 +128,18 @@ impl Groups {
 
     /// Deletes a group that has no members, and all its offsets.
     pub(super) fn delete_group(&mut self, group: &Arc<str>, out: &mut Output) -> ErrorCode {
-        match self.groups.get(group).map(super::ClassicGroup::state) {
+        let tombstones = match self.groups.get(group) {
             None => return ErrorCode::GROUP_ID_NOT_FOUND,
-            Some(State::Empty) => {}
+            Some(known) if known.is_empty() => known.tombstones(group),
             Some(_) => return ErrorCode::NON_EMPTY_GROUP,
-        }
+        };
         let gone: Vec<_> = self
             .offsets
             .of_group(group)
             .map(|(topic, partition, _)| tombstone(group, topic, partition))
             .collect();
         gone.into_iter().for_each(|record| self.write(record, out));
-        self.write(Record::Group { group: group.clone(), value: None }, out);
+        tombstones.into_iter().for_each(|record| self.write(record, out));
         ErrorCode::NONE
     }
 
@@ -176,21 +183,7 @@ impl Groups {
 
     fn expire_group(&mut self, now: Now, id: &Arc<str>, out: &mut Output) {
         let Some(group) = self.groups.get(id) else { return };
-        let is_empty = group.state() == State::Empty;
-        // Since when an offset is of no use: of a group that has members, or never had any, since it was committed; of one
-        // that has lost them all, since it did.
-        let since: Option<i64> = match group.protocol_type() {
-            None => None,
-            Some(_) if is_empty => Some(group.state_timestamp_ms()).filter(|time| *time >= 0),
-            Some(_)
-                if group.is_of_consumers()
-                    && group.state() == State::Stable
-                    && group.knows_subscriptions() =>
-            {
-                None
-            }
-            Some(_) => return,
-        };
+        let Some(since) = unneeded_since(group) else { return };
         let retention_ms = i64::try_from(self.settings.offsets_retention.as_millis()).unwrap_or(i64::MAX);
         let is_over = |of: &CommittedOffset| match of.expire_timestamp_ms {
             Some(time) => now.wall_ms >= time,
@@ -202,10 +195,28 @@ impl Groups {
             .filter(|(topic, _, of)| !group.is_subscribed_to(topic) && is_over(of))
             .map(|(topic, partition, _)| tombstone(id, topic, partition))
             .collect();
+        let tombstones = if group.is_empty() { group.tombstones(id) } else { Vec::new() };
         out.expired += gone.len() as u64;
         gone.into_iter().for_each(|record| self.write(record, out));
-        if is_empty && !self.offsets.has_any(id) {
-            self.write(Record::Group { group: id.clone(), value: None }, out);
+        if !self.offsets.has_any(id) {
+            tombstones.into_iter().for_each(|record| self.write(record, out));
         }
+    }
+}
+
+/// Since when what a group has committed is of no use, where nobody reads the topic: `Some(None)`: each offset since it was
+/// committed; `None`: all of it is of use.
+fn unneeded_since(group: &Group) -> Option<Option<i64>> {
+    let Group::Classic(group) = group else { return Some(None) };
+    let is_empty = group.state() == State::Empty;
+    match group.protocol_type() {
+        None => Some(None),
+        Some(_) if is_empty => Some(Some(group.state_timestamp_ms()).filter(|time| *time >= 0)),
+        Some(_)
+            if group.is_of_consumers() && group.state() == State::Stable && group.knows_subscriptions() =>
+        {
+            Some(None)
+        }
+        Some(_) => None,
     }
 }

@@ -1,6 +1,6 @@
 //! What tests of groups share: a coordinator, whoever asks it, and the log that it writes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bytes::Bytes;
 use wire::primitive::Uuid;
@@ -13,6 +13,7 @@ pub(super) struct Desk {
     pub(super) groups: Groups,
     pub(super) settings: Arc<GroupSettings>,
     pub(super) now: Now,
+    pub(super) topics: FewTopics,
     pub(super) log: Vec<Record>,
     pub(super) tickets: Ticket,
     pub(super) answers: HashMap<Ticket, Reply>,
@@ -20,6 +21,49 @@ pub(super) struct Desk {
     pub(super) is_slow: bool,
     /// Steps that are decided and not committed, oldest first.
     pub(super) in_flight: VecDeque<Output>,
+}
+
+/// Topics as a test makes them.
+#[derive(Default)]
+pub(super) struct FewTopics {
+    pub(super) counts: BTreeMap<Arc<str>, i32>,
+    pub(super) version: u64,
+}
+
+impl FewTopics {
+    pub(super) fn at(&self, now: Now) -> At<'_> {
+        At { now, topics: self }
+    }
+
+    pub(super) fn set(&mut self, name: &str, count: i32) {
+        self.counts.insert(name.into(), count);
+        self.version += 1;
+    }
+
+    /// Made of its name.
+    pub(super) fn id(name: &str) -> Uuid {
+        let mut id = [0; 16];
+        name.bytes().zip(&mut id).for_each(|(byte, place)| *place = byte);
+        Uuid(id)
+    }
+}
+
+impl Topics for FewTopics {
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn by_name(&self, name: &str) -> Option<(Uuid, i32)> {
+        self.counts.get(name).map(|count| (Self::id(name), *count))
+    }
+
+    fn name_of(&self, id: Uuid) -> Option<Arc<str>> {
+        self.counts.keys().find(|name| Self::id(name) == id).cloned()
+    }
+
+    fn names(&self) -> Vec<Arc<str>> {
+        self.counts.keys().cloned().collect()
+    }
 }
 
 pub(super) const SESSION_MS: i32 = 10_000;
@@ -37,6 +81,7 @@ impl Desk {
             groups: Groups::new(settings.clone()),
             settings,
             now: Now { monotonic: Duration::ZERO, wall_ms: 1_000_000 },
+            topics: FewTopics::default(),
             log: Vec::new(),
             tickets: 0,
             answers: HashMap::new(),
@@ -77,7 +122,7 @@ impl Desk {
     pub(super) fn ask(&mut self, command: Command) -> Ticket {
         self.tickets += 1;
         let mut out = Output::default();
-        self.groups.decide(self.now, self.tickets, command, &mut out);
+        self.groups.decide(self.topics.at(self.now), self.tickets, command, &mut out);
         self.take(out);
         self.tickets
     }
@@ -97,7 +142,7 @@ impl Desk {
         while let Some(at) = self.groups.next_deadline().filter(|at| *at <= end) {
             self.set(at.max(self.now.monotonic));
             let mut out = Output::default();
-            self.groups.expire(self.now, &mut out);
+            self.groups.expire(self.topics.at(self.now), &mut out);
             self.take(out);
         }
         self.set(end);
@@ -113,7 +158,7 @@ impl Desk {
         self.in_flight.clear();
         self.groups = replayed(&self.settings, &self.log);
         let mut out = Output::default();
-        self.groups.begin(self.now, &mut out);
+        self.groups.begin(self.topics.at(self.now), &mut out);
         self.take(out);
         self.answers.clear();
     }

@@ -10,11 +10,14 @@
 mod classic;
 pub mod command;
 mod commit;
+mod consumer;
+mod kind;
 mod offsets;
 mod partition;
 mod rewrite;
 mod settings;
 mod timers;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,17 +26,24 @@ use std::time::Duration;
 use wire::error::ErrorCode;
 
 use self::classic::ClassicGroup;
-use self::command::{Command, Join, JoinReply, Leave, ListFilter, ListedGroup, Reply, SyncReply, Ticket};
+use self::command::{
+    Command, ConsumerBeat, ConsumerBeatReply, Join, JoinReply, Leave, ListFilter, ListedGroup, Reply,
+    SyncReply, Ticket,
+};
+use self::consumer::{ConsumerGroup, Refusal, refusal};
+use self::kind::Group;
 use self::offsets::Offsets;
-use self::timers::{About, Timers};
-use crate::record::Record;
+use self::timers::Timers;
+use crate::record::{ConsumerRecord, Record};
 
 pub use partition::partition_of;
 pub use rewrite::Rewritten;
 pub use settings::GroupSettings;
+pub use topics::Topics;
 
-/// Kafka's name of the type of groups whose members assign.
-const CLASSIC: &str = "classic";
+/// Kafka's names of the states of groups, of both protocols.
+pub const STATES: [&str; 6] =
+    ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Assigning", "Reconciling"];
 
 /// A moment: on the host's own clock, and on the wall.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +52,15 @@ pub struct Now {
     pub monotonic: Duration,
     /// Milliseconds since 1970. Expiry of offsets is counted on it.
     pub wall_ms: i64,
+}
+
+/// A moment, and the topics that there are then.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// The moment.
+    pub now: Now,
+    /// The topics.
+    pub topics: &'a dyn Topics,
 }
 
 /// What a step comes to.
@@ -68,6 +87,7 @@ impl Output {
 /// What a step of a group needs beside the group.
 struct Step<'a> {
     now: Now,
+    topics: &'a dyn Topics,
     settings: &'a GroupSettings,
     timers: &'a mut Timers,
     out: &'a mut Output,
@@ -76,8 +96,8 @@ struct Step<'a> {
 /// Numbers for whoever looks from outside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GroupCounts {
-    /// Groups by state: Empty, PreparingRebalance, CompletingRebalance, Stable.
-    pub by_state: [usize; 4],
+    /// Groups by state, as [`STATES`] names them.
+    pub by_state: [usize; STATES.len()],
     /// Members of all groups.
     pub members: usize,
     /// Committed offsets of all groups.
@@ -100,7 +120,7 @@ pub struct GroupSummary {
 /// See the module's head.
 pub struct Groups {
     settings: Arc<GroupSettings>,
-    groups: BTreeMap<Arc<str>, ClassicGroup>,
+    groups: BTreeMap<Arc<str>, Group>,
     offsets: Offsets,
     timers: Timers,
 }
@@ -117,70 +137,101 @@ impl Groups {
         match record {
             Record::Offset { group, topic, partition, value } => {
                 if let Some(value) = &value {
-                    let new = || ClassicGroup::new(group.clone(), value.commit_timestamp_ms);
+                    let new = || Group::Classic(ClassicGroup::new(group.clone(), value.commit_timestamp_ms));
                     self.groups.entry(group.clone()).or_insert_with(new);
                 }
                 self.offsets.set(&group, topic, partition, value);
             }
             Record::Group { group, value } => {
-                if let Some(mut known) = self.groups.remove(&group) {
-                    known.end(&mut self.timers);
-                }
+                self.end(&group);
                 if let Some(value) = value {
-                    self.groups.insert(group.clone(), ClassicGroup::remembered(group, value));
+                    let group = ClassicGroup::remembered(group, value);
+                    self.insert(Group::Classic(group));
                 }
             }
+            Record::Consumer { group, change: ConsumerRecord::Epoch(None) } => self.end(&group),
+            Record::Consumer { group, change } => self.apply_to_consumer_group(&group, change),
+        }
+    }
+
+    /// Anything said of such a group makes it one; but what is deleted need not be there.
+    fn apply_to_consumer_group(&mut self, id: &Arc<str>, change: ConsumerRecord) {
+        if !matches!(self.groups.get(id), Some(Group::Consumer(_))) {
+            if change.is_tombstone() {
+                return;
+            }
+            self.end(id);
+            self.insert(Group::Consumer(ConsumerGroup::new(id.clone())));
+        }
+        if let Some(Group::Consumer(group)) = self.groups.get_mut(id) {
+            group.apply(change, &mut self.timers);
+        }
+    }
+
+    fn insert(&mut self, group: Group) {
+        self.groups.insert(group.id().clone(), group);
+    }
+
+    fn end(&mut self, id: &Arc<str>) {
+        if let Some(mut known) = self.groups.remove(id) {
+            known.end(&mut self.timers);
         }
     }
 
     /// Everything was replayed: sessions begin.
-    pub fn begin(&mut self, now: Now, out: &mut Output) {
+    pub fn begin(&mut self, at: At<'_>, out: &mut Output) {
         let Self { settings, groups, timers, .. } = self;
         for group in groups.values_mut() {
-            group.begin(&mut Step { now, settings, timers, out });
+            group.begin(&mut Step { now: at.now, topics: at.topics, settings, timers, out });
         }
     }
 
     /// Decides on one request. Its reply is in `out`, of this step or of a later one.
-    pub fn decide(&mut self, now: Now, ticket: Ticket, command: Command, out: &mut Output) {
+    pub fn decide(&mut self, at: At<'_>, ticket: Ticket, command: Command, out: &mut Output) {
         let reply = match command {
-            Command::Join(join) => return self.join(now, ticket, join, out),
+            Command::Join(join) => return self.join(at, ticket, join, out),
             Command::Sync(sync) => {
                 let id = sync.group.clone();
-                if self.with_group(now, &id, out, |group, step| group.sync(step, ticket, sync)).is_some() {
+                if self.with_classic(at, &id, out, |group, step| group.sync(step, ticket, sync)).is_some() {
                     return;
                 }
                 Reply::Sync(SyncReply::refused(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::Heartbeat(beat) => {
                 let error =
-                    self.with_group(now, &beat.group, out, |group, step| group.heartbeat(step, &beat));
+                    self.with_classic(at, &beat.group, out, |group, step| group.heartbeat(step, &beat));
                 Reply::Heartbeat(error.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::Leave(Leave { group, members }) => {
-                let left = self.with_group(now, &group, out, |group, step| group.leave(step, members));
+                let left = self.with_classic(at, &group, out, |group, step| group.leave(step, members));
                 Reply::Leave(left.ok_or(ErrorCode::UNKNOWN_MEMBER_ID))
             }
-            Command::CommitOffsets(commit) => return self.commit_offsets(now, ticket, commit, out),
+            Command::CommitOffsets(commit) => return self.commit_offsets(at, ticket, commit, out),
             Command::FetchOffsets(fetch) => Reply::FetchOffsets(self.fetch_offsets(&fetch)),
             Command::DeleteOffsets(delete) => Reply::DeleteOffsets(self.delete_offsets(delete, out)),
             Command::DeleteGroup(group) => Reply::DeleteGroup(self.delete_group(&group, out)),
-            Command::Describe(group) => Reply::Describe(self.groups.get(&group).map(ClassicGroup::describe)),
+            Command::Describe(group) => Reply::Describe(match self.groups.get(&group) {
+                Some(Group::Classic(group)) => Some(group.describe()),
+                _ => None,
+            }),
+            Command::DescribeConsumer(group) => Reply::DescribeConsumer(match self.groups.get(&group) {
+                Some(Group::Consumer(group)) => Some(group.describe()),
+                _ => None,
+            }),
+            Command::ConsumerBeat(beat) => {
+                let beat = self.consumer_beat(at, &beat, out);
+                Reply::ConsumerBeat(beat.map_err(|Refusal { error, message }| (error, message.into())))
+            }
             Command::List(filter) => Reply::List(self.list(&filter)),
         };
         out.reply(ticket, reply);
     }
 
     /// Does what is due.
-    pub fn expire(&mut self, now: Now, out: &mut Output) {
-        while let Some(timer) = self.timers.take_due(now.monotonic) {
-            let over = |group: &mut ClassicGroup, step: &mut Step<'_>| match &timer.about {
-                About::Join => group.join_time_over(step),
-                About::Sync => group.sync_time_over(step),
-                About::Session(member_id) => group.session_over(step, member_id),
-            };
+    pub fn expire(&mut self, at: At<'_>, out: &mut Output) {
+        while let Some(timer) = self.timers.take_due(at.now.monotonic) {
             // A group that is gone has taken its timers with it.
-            let _ = self.with_group(now, &timer.group, out, over);
+            let _ = self.with_group(at, &timer.group, out, |group, step| group.over(step, &timer.about));
         }
     }
 
@@ -195,7 +246,8 @@ impl Groups {
     pub fn counts(&self) -> GroupCounts {
         let mut counts = GroupCounts { offsets: self.offsets.count(), ..GroupCounts::default() };
         for group in self.groups.values() {
-            counts.by_state[group.state() as usize] += 1;
+            let state = group.state_name();
+            counts.by_state[STATES.iter().position(|name| *name == state).unwrap_or(0)] += 1;
             counts.members += group.members();
         }
         counts
@@ -205,7 +257,7 @@ impl Groups {
     pub fn summaries(&self) -> impl Iterator<Item = GroupSummary> {
         self.groups.iter().map(|(id, group)| GroupSummary {
             group: id.clone(),
-            state: group.state().name(),
+            state: group.state_name(),
             members: group.members(),
             offsets: self
                 .offsets
@@ -222,17 +274,29 @@ impl Groups {
         topics.into_iter().cloned().collect()
     }
 
-    fn join(&mut self, now: Now, ticket: Ticket, join: Join, out: &mut Output) {
+    fn join(&mut self, at: At<'_>, ticket: Ticket, join: Join, out: &mut Output) {
         let id = join.group.clone();
+        match self.groups.get(&id) {
+            Some(Group::Consumer(group)) if group.members() > 0 => {
+                let refused = JoinReply::refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, join.member_id);
+                return out.reply(ticket, Reply::Join(refused));
+            }
+            // Nobody is left of the other protocol: the group becomes one of this.
+            Some(group @ Group::Consumer(_)) => {
+                out.records.extend(group.tombstones(&id));
+                self.end(&id);
+            }
+            Some(Group::Classic(_)) | None => {}
+        }
         let is_new = !self.groups.contains_key(&id);
         if is_new && !join.member_id.is_empty() {
             let refused = JoinReply::refused(ErrorCode::UNKNOWN_MEMBER_ID, join.member_id);
             return out.reply(ticket, Reply::Join(refused));
         }
         if is_new {
-            self.groups.insert(id.clone(), ClassicGroup::new(id.clone(), now.wall_ms));
+            self.insert(Group::Classic(ClassicGroup::new(id.clone(), at.now.wall_ms)));
         }
-        let _ = self.with_group(now, &id, out, |group, step| {
+        let _ = self.with_classic(at, &id, out, |group, step| {
             // Written down before anybody hears of it, as in Kafka: empty, whatever comes of the request.
             if is_new {
                 group.write_down(step.out);
@@ -241,15 +305,52 @@ impl Groups {
         });
     }
 
+    /// A heartbeat of the consumer protocol; the first one of a group makes it.
+    fn consumer_beat(
+        &mut self,
+        at: At<'_>,
+        beat: &ConsumerBeat,
+        out: &mut Output,
+    ) -> Result<ConsumerBeatReply, Refusal> {
+        let id = &beat.group;
+        let is_new = !self.groups.contains_key(id);
+        match self.groups.get(id) {
+            Some(Group::Consumer(_)) => {}
+            Some(group) if beat.epoch != 0 || !group.is_empty() => {
+                let message = format!("Group {id} is not a consumer group.");
+                return Err(refusal(ErrorCode::GROUP_ID_NOT_FOUND, message));
+            }
+            Some(group) => {
+                let tombstones = group.tombstones(id);
+                tombstones.into_iter().for_each(|record| self.write(record, out));
+                self.insert(Group::Consumer(ConsumerGroup::new(id.clone())));
+            }
+            None if beat.epoch != 0 => {
+                let message = format!("Group {id} not found.");
+                return Err(refusal(ErrorCode::GROUP_ID_NOT_FOUND, message));
+            }
+            None => self.insert(Group::Consumer(ConsumerGroup::new(id.clone()))),
+        }
+        let told = self.with_group(at, id, out, |group, step| match group {
+            Group::Consumer(group) => group.heartbeat(step, beat),
+            Group::Classic(_) => unreachable!("it was made one of the consumer protocol"),
+        });
+        let told = told.expect("it was just looked at");
+        if is_new && told.is_err() {
+            self.end(id);
+        }
+        told
+    }
+
     fn list(&self, filter: &ListFilter) -> Vec<ListedGroup> {
         let is_in = |list: &[Box<str>], name: &str| {
             list.is_empty() || list.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
         };
         let listed = self.groups.iter().map(|(id, group)| ListedGroup {
             group: id.clone(),
-            protocol_type: group.protocol_type().cloned().unwrap_or_default(),
-            state: group.state().name(),
-            group_type: CLASSIC,
+            protocol_type: group.protocol_type(),
+            state: group.state_name(),
+            group_type: group.type_name(),
         });
         listed
             .filter(|group| is_in(&filter.states, group.state) && is_in(&filter.types, group.group_type))
@@ -259,14 +360,29 @@ impl Groups {
     /// Lets a group take a step; `None` when there is none with this id.
     fn with_group<T>(
         &mut self,
-        now: Now,
+        at: At<'_>,
+        id: &Arc<str>,
+        out: &mut Output,
+        take: impl FnOnce(&mut Group, &mut Step<'_>) -> T,
+    ) -> Option<T> {
+        let Self { settings, groups, timers, .. } = self;
+        let group = groups.get_mut(id)?;
+        Some(take(group, &mut Step { now: at.now, topics: at.topics, settings, timers, out }))
+    }
+
+    /// Likewise, of a group of the classic protocol.
+    fn with_classic<T>(
+        &mut self,
+        at: At<'_>,
         id: &Arc<str>,
         out: &mut Output,
         take: impl FnOnce(&mut ClassicGroup, &mut Step<'_>) -> T,
     ) -> Option<T> {
-        let Self { settings, groups, timers, .. } = self;
-        let group = groups.get_mut(id)?;
-        Some(take(group, &mut Step { now, settings, timers, out }))
+        let taken = self.with_group(at, id, out, |group, step| match group {
+            Group::Classic(group) => Some(take(group, step)),
+            Group::Consumer(_) => None,
+        });
+        taken.flatten()
     }
 
     /// Changes the state by a record, and has it written.
@@ -276,6 +392,8 @@ impl Groups {
     }
 }
 
+#[cfg(test)]
+mod consumer_test;
 #[cfg(test)]
 mod desk_test;
 #[cfg(test)]

@@ -13,9 +13,21 @@ use crate::record::Record;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewritten {
     group: Arc<str>,
-    /// A committed offset; `None`: the group's own record.
-    offset: Option<(Arc<str>, i32)>,
+    place: Place,
 }
+
+/// A record's place among those of its group.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// One of the group itself.
+    Own(Own),
+    /// A committed offset.
+    Offset(Arc<str>, i32),
+}
+
+/// The place of a group's own record: what it is about, and whom.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Own(pub(super) u8, pub(super) Arc<str>);
 
 impl Groups {
     /// Records that are needed for what is remembered now.
@@ -50,24 +62,14 @@ impl Groups {
     ) -> impl Iterator<Item = (Rewritten, Record)> + 'a {
         let from = after.map_or(Bound::Unbounded, |after| Bound::Included(&*after.group));
         self.groups.range::<str, _>((from, Bound::Unbounded)).flat_map(move |(id, group)| {
-            let after = after.filter(|after| after.group == *id);
-            let own = group.written().filter(|_| after.is_none());
-            let own = own.map(|record| (Rewritten { group: id.clone(), offset: None }, record));
-            let last = after.and_then(|after| after.offset.as_ref());
-            let is_due = move |topic: &Arc<str>, partition: i32| {
-                last.is_none_or(|(last_topic, last)| (topic, partition) > (last_topic, *last))
-            };
-            let offsets =
-                self.offsets.of_group(id).filter(move |(topic, partition, _)| is_due(topic, *partition));
-            own.into_iter().chain(offsets.map(|(topic, partition, value)| {
-                let record = Record::Offset {
-                    group: id.clone(),
-                    topic: topic.clone(),
-                    partition,
-                    value: Some(value.clone()),
-                };
-                (Rewritten { group: id.clone(), offset: Some((topic.clone(), partition)) }, record)
-            }))
+            let last = after.filter(|after| after.group == *id).map(|after| &after.place);
+            let own = group.written().into_iter().map(|(own, record)| (Place::Own(own), record));
+            let offsets = self.offsets.of_group(id).map(|(topic, partition, value)| {
+                let (group, topic, value) = (id.clone(), topic.clone(), Some(value.clone()));
+                (Place::Offset(topic.clone(), partition), Record::Offset { group, topic, partition, value })
+            });
+            let due = own.chain(offsets).filter(move |(place, _)| last.is_none_or(|last| place > last));
+            due.map(|(place, record)| (Rewritten { group: id.clone(), place }, record))
         })
     }
 }

@@ -17,6 +17,12 @@ pub struct GroupSettings {
     pub initial_rebalance_delay: Duration,
     /// `group.max.size`: members of a group.
     pub size_max: usize,
+    /// `group.consumer.session.timeout.ms`: how long a member of the consumer protocol may be silent.
+    pub consumer_session_timeout: Duration,
+    /// `group.consumer.heartbeat.interval.ms`: how often such a member is to be heard of.
+    pub consumer_heartbeat_interval: Duration,
+    /// `group.consumer.max.size`: members of such a group.
+    pub consumer_size_max: usize,
     /// `offset.metadata.max.bytes`: bytes of what a client keeps with an offset. As Kafka's, in UTF-16 units.
     pub offset_metadata_max: usize,
     /// `offsets.retention.minutes`.
@@ -30,6 +36,9 @@ impl Default for GroupSettings {
             session_timeout_max: Duration::from_mins(30),
             initial_rebalance_delay: Duration::from_secs(3),
             size_max: usize::MAX,
+            consumer_session_timeout: Duration::from_secs(45),
+            consumer_heartbeat_interval: Duration::from_secs(5),
+            consumer_size_max: usize::MAX,
             offset_metadata_max: 4096,
             offsets_retention: Duration::from_hours(7 * 24),
         }

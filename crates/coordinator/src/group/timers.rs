@@ -20,6 +20,8 @@ pub(super) enum About {
     Sync,
     /// A member's session.
     Session(Arc<str>),
+    /// A member's time to give partitions up.
+    Revocation(Arc<str>),
 }
 
 /// Deadlines on a clock of their own, in order.

@@ -2,12 +2,44 @@
 
 //! How records lie in `__consumer_offsets`, a module for each kind: key and value as Kafka writes them.
 
+pub mod consumer_group_current_member_assignment;
+pub mod consumer_group_member_metadata;
+pub mod consumer_group_metadata;
+pub mod consumer_group_regular_expression;
+pub mod consumer_group_target_assignment_member;
+pub mod consumer_group_target_assignment_metadata;
 pub mod group_metadata;
 pub mod offset_commit;
 
+pub use consumer_group_current_member_assignment::{
+    ConsumerGroupCurrentMemberAssignmentKey, ConsumerGroupCurrentMemberAssignmentValue,
+};
+pub use consumer_group_member_metadata::{ConsumerGroupMemberMetadataKey, ConsumerGroupMemberMetadataValue};
+pub use consumer_group_metadata::{ConsumerGroupMetadataKey, ConsumerGroupMetadataValue};
+pub use consumer_group_regular_expression::{
+    ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue,
+};
+pub use consumer_group_target_assignment_member::{
+    ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue,
+};
+pub use consumer_group_target_assignment_metadata::{
+    ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue,
+};
 pub use group_metadata::{GroupMetadataKey, GroupMetadataValue};
 pub use offset_commit::{OffsetCommitKey, OffsetCommitValue};
 
+/// What the key of a record of ConsumerGroupCurrentMemberAssignment begins with.
+pub const CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT_KIND: i16 = 8;
+/// What the key of a record of ConsumerGroupMemberMetadata begins with.
+pub const CONSUMER_GROUP_MEMBER_METADATA_KIND: i16 = 5;
+/// What the key of a record of ConsumerGroupMetadata begins with.
+pub const CONSUMER_GROUP_METADATA_KIND: i16 = 3;
+/// What the key of a record of ConsumerGroupRegularExpression begins with.
+pub const CONSUMER_GROUP_REGULAR_EXPRESSION_KIND: i16 = 16;
+/// What the key of a record of ConsumerGroupTargetAssignmentMember begins with.
+pub const CONSUMER_GROUP_TARGET_ASSIGNMENT_MEMBER_KIND: i16 = 7;
+/// What the key of a record of ConsumerGroupTargetAssignmentMetadata begins with.
+pub const CONSUMER_GROUP_TARGET_ASSIGNMENT_METADATA_KIND: i16 = 6;
 /// What the key of a record of GroupMetadata begins with.
 pub const GROUP_METADATA_KIND: i16 = 2;
 /// What the key of a record of OffsetCommit begins with.

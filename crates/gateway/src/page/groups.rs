@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use broker::{Observation, PartitionStats};
+use broker::{GROUP_STATES, Observation, PartitionStats};
 use prometheus_client::metrics::MetricType;
 
 use super::{Page, gauge};
 
-/// Kafka's names of the states, as [`broker::GroupCounts`] counts them.
-const STATES: [&str; 4] = ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable"];
 /// Partitions of groups whose lag is shown: Prometheus keeps a series for each.
 const LAGS_MAX: usize = 10_000;
 
@@ -19,7 +17,7 @@ pub(super) fn of_groups(
     page: &mut Page<'_>,
 ) -> fmt::Result {
     let (counts, work) = (&observation.groups, &observation.group_work);
-    let by_state = STATES.iter().zip(counts.by_state);
+    let by_state = GROUP_STATES.iter().zip(counts.by_state);
     page.family(
         "takhin_consumer_groups",
         "Groups, by state.",

@@ -162,6 +162,12 @@ table! {
         initial_rebalance_delay: Duration = "kafka.group.initial.rebalance.delay.ms", integer(0, INT_MAX, "milliseconds"), "3000";
         /// Members of a group at most.
         max_size: u32 = "kafka.group.max.size", integer(1, INT_MAX, "members"), "2147483647";
+        /// How long a member of a group of the consumer protocol may be silent.
+        consumer_session_timeout: Duration = "kafka.group.consumer.session.timeout.ms", integer(1, INT_MAX, "milliseconds"), "45000";
+        /// How often a member of a group of the consumer protocol is told to be heard of.
+        consumer_heartbeat_interval: Duration = "kafka.group.consumer.heartbeat.interval.ms", integer(1, INT_MAX, "milliseconds"), "5000";
+        /// Members of a group of the consumer protocol at most.
+        consumer_max_size: u32 = "kafka.group.consumer.max.size", integer(1, INT_MAX, "members"), "2147483647";
         /// Characters that a client may keep with a committed offset.
         metadata_max: u32 = "kafka.offset.metadata.max.bytes", integer(0, INT_MAX, "characters"), "4096";
         /// How long committed offsets are kept that nobody needs: since the group has lost its last member, or, where it never had

@@ -18,7 +18,7 @@ use crate::server::Broker;
 /// The first version in which a group that is not there is an error.
 const MISSING_SINCE: i16 = 6;
 /// Bits of Kafka's `AclOperation`s: what anybody may do with a group while nobody is refused.
-const GROUP_OPERATIONS: i32 = 3400;
+pub(super) const GROUP_OPERATIONS: i32 = 3400;
 /// Kafka's name of the state of a group that is not there.
 const DEAD: &str = "Dead";
 

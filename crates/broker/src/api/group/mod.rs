@@ -1,6 +1,8 @@
 //! Consumer groups. Each handler makes a command of its request, has the group's coordinator decide (`crate::groups`), and
 //! makes an answer of the reply.
 
+pub(crate) mod consumer_group_describe;
+pub(crate) mod consumer_group_heartbeat;
 pub(crate) mod delete_groups;
 pub(crate) mod describe_groups;
 pub(crate) mod find_coordinator;

@@ -106,6 +106,6 @@ impl Member {
 }
 
 /// A client's milliseconds; negative ones are none.
-pub(super) fn millis(of: i32) -> Duration {
+pub(in crate::group) fn millis(of: i32) -> Duration {
     Duration::from_millis(u64::try_from(of).unwrap_or(0))
 }

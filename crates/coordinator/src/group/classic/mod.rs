@@ -23,6 +23,7 @@ use wire::error::ErrorCode;
 use wire::primitive::{Array, DecodeError, Form, Reader};
 
 use self::member::Member;
+pub(super) use self::member::millis;
 use super::command::{CommitOffsets, DescribedGroup, DescribedMember, JoinReply, Reply, SyncReply};
 use super::timers::{About, Timer, Timers};
 use super::{Output, Step};
@@ -163,6 +164,10 @@ impl ClassicGroup {
             state_timestamp_ms: self.state_timestamp_ms,
             members: self.members.values().map(|member| member.remember(protocol)).collect(),
         }
+    }
+
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
     }
 
     pub(super) fn state(&self) -> State {

@@ -3,6 +3,8 @@
 //! Layouts and versions are Kafka's own, so that Kafka's formatters read the topic. A record without a value deletes what
 //! its key names.
 
+mod consumer;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -13,6 +15,11 @@ use crate::layout::group_metadata::MemberMetadata as MemberLayout;
 use crate::layout::{
     GROUP_METADATA_KIND, GroupMetadataKey, GroupMetadataValue, OFFSET_COMMIT_KIND, OffsetCommitKey,
     OffsetCommitValue,
+};
+
+pub use consumer::{
+    ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription, Partitions,
+    ResolvedRegex, TargetEpoch,
 };
 
 /// The kind that Kafka's first brokers wrote for committed offsets; laid out like [`OFFSET_COMMIT_KIND`].
@@ -49,6 +56,13 @@ pub enum Record {
         group: Arc<str>,
         /// Its generation and members.
         value: Option<GroupMetadata>,
+    },
+    /// A group of the consumer protocol (KIP-848).
+    Consumer {
+        /// The group's id.
+        group: Arc<str>,
+        /// What is said of it.
+        change: ConsumerRecord,
     },
 }
 
@@ -135,6 +149,7 @@ impl Record {
                 let key = GroupMetadataKey { group: Cow::Borrowed(group) };
                 (encoded(GROUP_METADATA_KIND, &key, KEY_VERSION), value.as_ref().map(GroupMetadata::encode))
             }
+            Self::Consumer { group, change } => change.encode(group),
         }
     }
 
@@ -151,6 +166,7 @@ impl Record {
                 let members = value.iter().flat_map(|value| &value.members);
                 AROUND + group.len() + members.map(MemberMetadata::bytes).sum::<usize>()
             }
+            Self::Consumer { group, change } => AROUND + group.len() + change.bytes(),
         }
     }
 
@@ -172,7 +188,10 @@ impl Record {
                 let value = value.map(GroupMetadata::decode).transpose()?;
                 Ok(Some(Self::Group { group: Arc::from(&*key.group), value }))
             }
-            _ => Ok(None),
+            kind => {
+                let found = ConsumerRecord::decode(kind, &mut reader, value)?;
+                Ok(found.map(|(group, change)| Self::Consumer { group, change }))
+            }
         }
     }
 }
@@ -288,5 +307,4 @@ impl MemberMetadata {
 }
 
 #[cfg(test)]
-#[path = "record_test.rs"]
 mod record_test;

@@ -1,0 +1,371 @@
+//! A group of the consumer protocol (KIP-848): the coordinator assigns, members come to it one heartbeat at a time.
+//!
+//! Three epochs say how far everything is: the group's counts up when members, subscriptions or topics change; the target's says
+//! for which of them it was computed who is to have what; each member's says which of these it has come to. Nobody waits for the
+//! others but for partitions that one has to give up before another gets them.
+//!
+//! Everything is written down: the state is what the records say, but for sessions.
+
+mod assignor;
+mod heartbeat;
+mod reconcile;
+mod target;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::error::ErrorCode;
+
+use self::assignor::Targets;
+use super::Step;
+use super::classic::millis;
+use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets};
+use super::rewrite::Own;
+use super::timers::{About, Timer, Timers};
+use crate::record::{
+    ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription, Partitions, Record,
+    ResolvedRegex, TargetEpoch,
+};
+
+pub(super) use assignor::NAMES as ASSIGNORS;
+
+/// The epoch of a static member that is away and will come back.
+const AWAY: i32 = -2;
+
+/// Why a request is refused, in Kafka's words.
+pub(super) struct Refusal {
+    pub(super) error: ErrorCode,
+    pub(super) message: String,
+}
+
+pub(super) fn refusal(error: ErrorCode, message: impl Into<String>) -> Refusal {
+    Refusal { error, message: message.into() }
+}
+
+#[derive(Debug, Default)]
+struct Member {
+    subscription: MemberSubscription,
+    current: CurrentAssignment,
+    /// When its session ends, and when somebody looks whether it has.
+    session_ends: Duration,
+    looked_at: Option<Duration>,
+    /// Until when it has to give up what others are to have.
+    revokes_until: Option<Duration>,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub(super) struct ConsumerGroup {
+    id: Arc<str>,
+    epoch: GroupEpoch,
+    target_epoch: TargetEpoch,
+    members: BTreeMap<Arc<str>, Member>,
+    targets: Targets,
+    /// The member of each instance.
+    instances: BTreeMap<Arc<str>, Arc<str>>,
+    /// What expressions stood for when they were looked at last.
+    regexes: BTreeMap<Arc<str>, ResolvedRegex>,
+    /// The topics' version for which all of that was computed.
+    topics_version: Option<u64>,
+}
+
+impl ConsumerGroup {
+    pub(super) fn new(id: Arc<str>) -> Self {
+        Self {
+            id,
+            epoch: GroupEpoch::default(),
+            target_epoch: TargetEpoch::default(),
+            members: BTreeMap::new(),
+            targets: Targets::new(),
+            instances: BTreeMap::new(),
+            regexes: BTreeMap::new(),
+            topics_version: None,
+        }
+    }
+
+    /// What a record says; the group's own deletion is its owner's.
+    pub(super) fn apply(&mut self, change: ConsumerRecord, timers: &mut Timers) {
+        match change {
+            ConsumerRecord::Epoch(value) => self.epoch = value.unwrap_or_default(),
+            ConsumerRecord::TargetEpoch(value) => self.target_epoch = value.unwrap_or_default(),
+            ConsumerRecord::Member { member, value: Some(subscription) } => {
+                if let Some(instance_id) = &subscription.instance_id {
+                    self.instances.insert(instance_id.clone(), member.clone());
+                }
+                self.members.entry(member).or_default().subscription = subscription;
+            }
+            ConsumerRecord::Member { member, value: None } => self.forget(&member, timers),
+            ConsumerRecord::Target { member, value: Some(partitions) } => {
+                self.targets.insert(member, partitions);
+            }
+            ConsumerRecord::Target { member, value: None } => drop(self.targets.remove(&member)),
+            ConsumerRecord::Current { member, value: Some(current) } => {
+                self.members.entry(member).or_default().current = current;
+            }
+            ConsumerRecord::Current { member, value: None } => {
+                if let Some(known) = self.members.get_mut(&member) {
+                    known.current = CurrentAssignment::default();
+                }
+            }
+            ConsumerRecord::Regex { regex, value: Some(value) } => drop(self.regexes.insert(regex, value)),
+            ConsumerRecord::Regex { regex, value: None } => drop(self.regexes.remove(&regex)),
+        }
+    }
+
+    fn forget(&mut self, id: &Arc<str>, timers: &mut Timers) {
+        let Some(member) = self.members.remove(id) else { return };
+        self.take_timers_down(id, &member, timers);
+        if let Some(instance_id) = member.subscription.instance_id
+            && self.instances.get(&instance_id) == Some(id)
+        {
+            self.instances.remove(&instance_id);
+        }
+    }
+
+    /// Changes the group by a record, and has it written.
+    fn write(&mut self, step: &mut Step<'_>, change: ConsumerRecord) {
+        self.apply(change.clone(), step.timers);
+        step.out.records.push(Record::Consumer { group: self.id.clone(), change });
+    }
+
+    /// All records that make the group what it is, each with its place among them.
+    pub(super) fn written(&self) -> Vec<(Own, Record)> {
+        let member = |(id, member): (&Arc<str>, &Member)| {
+            let value = Some(member.subscription.clone());
+            (Own(1, id.clone()), ConsumerRecord::Member { member: id.clone(), value })
+        };
+        let regex = |(regex, value): (&Arc<str>, &ResolvedRegex)| {
+            (
+                Own(2, regex.clone()),
+                ConsumerRecord::Regex { regex: regex.clone(), value: Some(value.clone()) },
+            )
+        };
+        let target = |(id, target): (&Arc<str>, &Partitions)| {
+            (Own(3, id.clone()), ConsumerRecord::Target { member: id.clone(), value: Some(target.clone()) })
+        };
+        let current = |(id, member): (&Arc<str>, &Member)| {
+            let value = Some(member.current.clone());
+            (Own(5, id.clone()), ConsumerRecord::Current { member: id.clone(), value })
+        };
+        let mut changes = vec![(Own(0, "".into()), ConsumerRecord::Epoch(Some(self.epoch)))];
+        changes.extend(self.members.iter().map(member));
+        changes.extend(self.regexes.iter().map(regex));
+        changes.extend(self.targets.iter().map(target));
+        changes.push((Own(4, "".into()), ConsumerRecord::TargetEpoch(Some(self.target_epoch))));
+        changes.extend(self.members.iter().map(current));
+        let record = |(own, change)| (own, Record::Consumer { group: self.id.clone(), change });
+        changes.into_iter().map(record).collect()
+    }
+
+    /// The records that delete it, the group itself last.
+    pub(super) fn tombstones(&self) -> Vec<Record> {
+        let ids = || self.members.keys().cloned();
+        let mut changes: Vec<ConsumerRecord> =
+            ids().map(|member| ConsumerRecord::Current { member, value: None }).collect();
+        changes.extend(
+            self.targets.keys().cloned().map(|member| ConsumerRecord::Target { member, value: None }),
+        );
+        changes.push(ConsumerRecord::TargetEpoch(None));
+        changes.extend(ids().map(|member| ConsumerRecord::Member { member, value: None }));
+        changes
+            .extend(self.regexes.keys().cloned().map(|regex| ConsumerRecord::Regex { regex, value: None }));
+        changes.push(ConsumerRecord::Epoch(None));
+        changes.into_iter().map(|change| Record::Consumer { group: self.id.clone(), change }).collect()
+    }
+
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    pub(super) fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Kafka's name of the state.
+    pub(super) fn state(&self) -> &'static str {
+        let is_reconciled = |member: &Member| {
+            member.current.state == MemberState::Stable && member.current.epoch == self.target_epoch.epoch
+        };
+        if self.members.is_empty() {
+            "Empty"
+        } else if self.epoch.epoch > self.target_epoch.epoch {
+            "Assigning"
+        } else if self.members.values().all(is_reconciled) {
+            "Stable"
+        } else {
+            "Reconciling"
+        }
+    }
+
+    /// Whether a member reads the topic.
+    pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
+        self.members.values().any(|member| self.reads(member, topic))
+    }
+
+    fn reads(&self, member: &Member, topic: &str) -> bool {
+        let of_regex = member.subscription.regex.as_ref().and_then(|regex| self.regexes.get(regex));
+        member.subscription.topics.contains(topic)
+            || of_regex.is_some_and(|found| found.topics.contains(topic))
+    }
+
+    pub(super) fn describe(&self) -> DescribedConsumerGroup {
+        let member = |(id, member): (&Arc<str>, &Member)| DescribedConsumer {
+            member_id: id.clone(),
+            epoch: member.current.epoch,
+            subscription: member.subscription.clone(),
+            assigned: member.current.assigned.clone(),
+            target: self.targets.get(id).cloned().unwrap_or_default(),
+        };
+        DescribedConsumerGroup {
+            state: self.state(),
+            epoch: self.epoch.epoch,
+            target_epoch: self.target_epoch.epoch,
+            assignor: self.assignor().into(),
+            members: self.members.iter().map(member).collect(),
+        }
+    }
+
+    /// The assignor that most members ask for.
+    fn assignor(&self) -> &str {
+        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in self.members.values().filter_map(|member| member.subscription.assignor.as_deref()) {
+            *votes.entry(name).or_default() += 1;
+        }
+        votes.into_iter().max_by_key(|(_, count)| *count).map_or(ASSIGNORS[0], |(name, _)| name)
+    }
+
+    /// Whether whoever commits may: a member in its epoch, or anybody while there is no member.
+    pub(super) fn check_commit(&self, commit: &CommitOffsets) -> Result<(), ErrorCode> {
+        if commit.generation < 0 && self.members.is_empty() {
+            return Ok(());
+        }
+        if !commit.knows_missing_groups && self.members.contains_key(&commit.member_id) {
+            // Such a version has no error for an epoch that is over.
+            return Err(ErrorCode::UNSUPPORTED_VERSION);
+        }
+        self.check_epoch(&commit.member_id, commit.generation)
+    }
+
+    /// Likewise, whoever asks for offsets.
+    pub(super) fn check_fetch(&self, fetch: &FetchOffsets) -> Result<(), ErrorCode> {
+        match &fetch.member {
+            Some((member, epoch)) if !member.is_empty() || *epoch >= 0 => self.check_epoch(member, *epoch),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_epoch(&self, member: &str, epoch: i32) -> Result<(), ErrorCode> {
+        let member = self.members.get(member).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        if member.current.epoch == epoch { Ok(()) } else { Err(ErrorCode::STALE_MEMBER_EPOCH) }
+    }
+
+    /// After a restart: every member has a whole session to be heard of.
+    pub(super) fn begin(&mut self, step: &mut Step<'_>) {
+        let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
+        for id in ids {
+            self.heard_of(step, &id);
+            self.watch_revocation(step, &id);
+        }
+    }
+
+    /// Takes its timers down; it is about to be deleted or replaced.
+    pub(super) fn end(&mut self, timers: &mut Timers) {
+        for (id, member) in &self.members {
+            self.take_timers_down(id, member, timers);
+        }
+    }
+
+    fn take_timers_down(&self, id: &Arc<str>, member: &Member, timers: &mut Timers) {
+        if let Some(at) = member.looked_at {
+            timers.remove(at, self.timer(About::Session(id.clone())));
+        }
+        if let Some(at) = member.revokes_until {
+            timers.remove(at, self.timer(About::Revocation(id.clone())));
+        }
+    }
+
+    fn timer(&self, about: About) -> Timer {
+        Timer { group: self.id.clone(), about }
+    }
+
+    /// A member is alive. As in classic groups an earlier look at it stays.
+    fn heard_of(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
+        let until = step.now.monotonic + step.settings.consumer_session_timeout;
+        let timer = self.timer(About::Session(id.clone()));
+        let Some(member) = self.members.get_mut(id) else { return };
+        member.session_ends = until;
+        if member.looked_at.is_some_and(|at| at <= until) {
+            return;
+        }
+        if let Some(at) = member.looked_at.replace(until) {
+            step.timers.remove(at, timer.clone());
+        }
+        step.timers.insert(until, timer);
+    }
+
+    /// Somebody looks whether a member's session has ended.
+    pub(super) fn session_over(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
+        let timer = self.timer(About::Session(id.clone()));
+        let Some(member) = self.members.get_mut(id) else { return };
+        if member.session_ends > step.now.monotonic {
+            member.looked_at = Some(member.session_ends);
+            return step.timers.insert(member.session_ends, timer);
+        }
+        member.looked_at = None;
+        self.remove(step, id);
+    }
+
+    /// A member has to give partitions up within its rebalance time-out, or it is taken for gone.
+    fn watch_revocation(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
+        let timer = self.timer(About::Revocation(id.clone()));
+        let Some(member) = self.members.get_mut(id) else { return };
+        let has_to = member.current.state == MemberState::Unrevoked;
+        match (has_to, member.revokes_until) {
+            (true, None) => {
+                let until = step.now.monotonic + millis(member.subscription.rebalance_timeout_ms);
+                member.revokes_until = Some(until);
+                step.timers.insert(until, timer);
+            }
+            (false, Some(at)) => {
+                member.revokes_until = None;
+                step.timers.remove(at, timer);
+            }
+            _ => {}
+        }
+    }
+
+    /// A member had its time to give partitions up.
+    pub(super) fn revocation_over(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.revokes_until = None;
+            self.remove(step, id);
+        }
+    }
+
+    /// Takes a member out; the others' targets are computed with their next heartbeats.
+    fn remove(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
+        self.write(step, ConsumerRecord::Current { member: id.clone(), value: None });
+        self.write(step, ConsumerRecord::Target { member: id.clone(), value: None });
+        self.write(step, ConsumerRecord::Member { member: id.clone(), value: None });
+        let unused: Vec<Arc<str>> =
+            self.regexes.keys().filter(|regex| !self.is_used(regex)).cloned().collect();
+        for regex in unused {
+            self.write(step, ConsumerRecord::Regex { regex, value: None });
+        }
+        self.advance(step);
+    }
+
+    fn is_used(&self, regex: &Arc<str>) -> bool {
+        self.members.values().any(|member| member.subscription.regex.as_ref() == Some(regex))
+    }
+}
+
+/// Names of topics, as they are gathered.
+type Names = BTreeSet<Arc<str>>;
+
+/// Partitions of nobody.
+fn nothing() -> &'static Partitions {
+    static NOTHING: Partitions = Partitions::new();
+    &NOTHING
+}

@@ -1,0 +1,120 @@
+//! The group's epoch, and what each member is to have.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use regex::RegexBuilder;
+use twox_hash::XxHash64;
+use wire::error::ErrorCode;
+use wire::primitive::Uuid;
+
+use super::assignor::{self, Reader};
+use super::{ConsumerGroup, Names, Refusal, refusal};
+use crate::group::{Step, Topics};
+use crate::record::{ConsumerRecord, GroupEpoch, ResolvedRegex, TargetEpoch};
+
+/// Bytes that a compiled expression may take.
+const REGEX_BYTES_MAX: usize = 1 << 20;
+
+impl ConsumerGroup {
+    /// Another epoch of the group.
+    pub(super) fn advance(&mut self, step: &mut Step<'_>) {
+        let metadata_hash = self.metadata_hash(step.topics);
+        let epoch = self.epoch.epoch.saturating_add(1);
+        self.write(step, ConsumerRecord::Epoch(Some(GroupEpoch { epoch, metadata_hash })));
+        step.out.rebalanced += 1;
+    }
+
+    /// Looks whether the topics that are read are still what they were; `has_changed`: a subscription is not.
+    pub(super) fn refresh(&mut self, step: &mut Step<'_>, has_changed: bool) {
+        let version = step.topics.version();
+        let is_new = self.topics_version.replace(version) != Some(version);
+        if is_new {
+            self.resolve_all(step);
+        }
+        if has_changed || is_new && self.metadata_hash(step.topics) != self.epoch.metadata_hash {
+            self.advance(step);
+        }
+    }
+
+    fn resolve_all(&mut self, step: &mut Step<'_>) {
+        let regexes: Vec<Arc<str>> = self.regexes.keys().cloned().collect();
+        for regex in regexes {
+            // It was one when it was subscribed to.
+            let _ = self.resolve(step, &regex);
+        }
+    }
+
+    /// Looks which topics an expression stands for; true when others than before.
+    pub(super) fn resolve(&mut self, step: &mut Step<'_>, regex: &Arc<str>) -> Result<bool, Refusal> {
+        let whole = format!("^(?:{regex})$");
+        let compiled = RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build();
+        let compiled = compiled.map_err(|_| {
+            let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression.");
+            refusal(ErrorCode::INVALID_REGULAR_EXPRESSION, message)
+        })?;
+        let topics: Names = step.topics.names().into_iter().filter(|name| compiled.is_match(name)).collect();
+        if self.regexes.get(regex).is_some_and(|known| known.topics == topics) {
+            return Ok(false);
+        }
+        let value = Some(ResolvedRegex { topics, timestamp_ms: step.now.wall_ms });
+        self.write(step, ConsumerRecord::Regex { regex: regex.clone(), value });
+        Ok(true)
+    }
+
+    /// All that any member reads.
+    fn subscribed(&self) -> Names {
+        let by_name = self.members.values().flat_map(|member| member.subscription.topics.iter().cloned());
+        let by_regex = self.regexes.values().flat_map(|found| found.topics.iter().cloned());
+        by_name.chain(by_regex).collect()
+    }
+
+    /// Tells whether topics have come, gone or grown. It is written down, so that it may never be another for the same topics.
+    fn metadata_hash(&self, topics: &dyn Topics) -> i64 {
+        let mut hasher = XxHash64::with_seed(0);
+        for name in self.subscribed() {
+            if let Some((id, count)) = topics.by_name(&name) {
+                hasher.write(&id.0);
+                hasher.write(&count.to_be_bytes());
+            }
+        }
+        hasher.finish().cast_signed()
+    }
+
+    /// Computes what everybody is to have, if that was done for an older epoch.
+    pub(super) fn retarget(&mut self, step: &mut Step<'_>) {
+        if self.epoch.epoch <= self.target_epoch.epoch {
+            return;
+        }
+        let mut counts: BTreeMap<Uuid, i32> = BTreeMap::new();
+        let readers: Vec<Reader> =
+            self.members.keys().map(|id| self.reader(id, step.topics, &mut counts)).collect();
+        let targets = assignor::assign(self.assignor(), &readers, &counts);
+        for (member, target) in targets {
+            if self.targets.get(&member) != Some(&target) {
+                self.write(step, ConsumerRecord::Target { member, value: Some(target) });
+            }
+        }
+        let value = TargetEpoch { epoch: self.epoch.epoch, timestamp_ms: step.now.wall_ms };
+        self.write(step, ConsumerRecord::TargetEpoch(Some(value)));
+    }
+
+    fn reader(&self, id: &Arc<str>, topics: &dyn Topics, counts: &mut BTreeMap<Uuid, i32>) -> Reader {
+        let member = &self.members[id];
+        let by_regex = member.subscription.regex.as_ref().and_then(|regex| self.regexes.get(regex));
+        let names =
+            member.subscription.topics.iter().chain(by_regex.into_iter().flat_map(|found| &found.topics));
+        let mut read = BTreeSet::new();
+        for (topic, count) in names.filter_map(|name| topics.by_name(name)) {
+            read.insert(topic);
+            counts.insert(topic, count);
+        }
+        Reader {
+            id: id.clone(),
+            instance_id: member.subscription.instance_id.clone(),
+            topics: read,
+            before: self.targets.get(id).cloned().unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Groups of the consumer protocol, stepped.
+
+use super::command::*;
+use super::desk_test::*;
+use super::*;
+use crate::record::Partitions;
+
+fn beat(member: &str, epoch: i32, owned: &[i32]) -> ConsumerBeat {
+    let is_new = epoch == 0;
+    ConsumerBeat {
+        group: "g".into(),
+        member_id: member.into(),
+        epoch,
+        instance_id: None,
+        rack_id: None,
+        rebalance_timeout_ms: if is_new { 60_000 } else { -1 },
+        client_id: "client".into(),
+        client_host: "/127.0.0.1".into(),
+        topics: is_new.then(|| ["t".into()].into()),
+        regex: None,
+        assignor: None,
+        owned: Some(partitions(owned)),
+    }
+}
+
+fn partitions(numbers: &[i32]) -> Partitions {
+    if numbers.is_empty() {
+        return Partitions::new();
+    }
+    Partitions::from([(FewTopics::id("t"), numbers.iter().copied().collect())])
+}
+
+fn desk() -> Desk {
+    let mut desk = Desk::new();
+    desk.topics.set("t", 4);
+    desk
+}
+
+impl Desk {
+    fn try_beat(&mut self, beat: ConsumerBeat) -> Result<ConsumerBeatReply, ErrorCode> {
+        match self.now_ask(Command::ConsumerBeat(beat)) {
+            Reply::ConsumerBeat(told) => told.map_err(|(error, _)| error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn told(&mut self, member: &str, epoch: i32, owned: &[i32]) -> ConsumerBeatReply {
+        self.try_beat(beat(member, epoch, owned)).unwrap()
+    }
+
+    fn described(&mut self) -> DescribedConsumerGroup {
+        match self.now_ask(Command::DescribeConsumer("g".into())) {
+            Reply::DescribeConsumer(Some(group)) => group,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn one_member_gets_all_and_gives_half_up_for_a_second_one() {
+    let mut desk = desk();
+    let first = desk.told("a", 0, &[]);
+    assert_eq!((first.epoch, first.assignment), (1, Some(partitions(&[0, 1, 2, 3]))));
+    let second = desk.told("b", 0, &[]);
+    assert_eq!((second.epoch, second.assignment), (2, Some(Partitions::new())), "a has to give up first");
+    assert_eq!(desk.described().state, "Reconciling");
+    let asked = desk.told("a", 1, &[0, 1, 2, 3]);
+    assert_eq!((asked.epoch, asked.assignment), (1, Some(partitions(&[0, 1]))));
+    assert_eq!(desk.told("b", 2, &[]).assignment, None, "not given up yet");
+    let gave = desk.told("a", 1, &[0, 1]);
+    assert_eq!(gave.epoch, 2);
+    assert_eq!(desk.told("b", 2, &[]).assignment, Some(partitions(&[2, 3])));
+    assert_eq!(desk.described().state, "Stable");
+    // All of it is remembered.
+    let before = desk.described();
+    desk.restart();
+    assert_eq!(desk.described(), before);
+    assert_eq!(desk.told("a", 2, &[0, 1]).epoch, 2);
+}
+
+#[test]
+fn whoever_is_silent_or_leaves_is_replaced() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    desk.told("b", 0, &[]);
+    desk.told("a", 1, &[0, 1]);
+    for _ in 0..8 {
+        desk.pass(Duration::from_secs(5));
+        desk.told("a", 2, &[0, 1]);
+    }
+    desk.pass(Duration::from_secs(5));
+    assert_eq!(desk.described().members.len(), 1, "b was not heard of for 45 s");
+    assert_eq!(desk.told("a", 2, &[0, 1]).assignment, Some(partitions(&[0, 1, 2, 3])));
+    assert_eq!(desk.try_beat(beat("b", 2, &[])), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    assert_eq!(desk.told("a", -1, &[]).epoch, -1);
+    assert_eq!(desk.described().state, "Empty");
+}
+
+#[test]
+fn who_does_not_give_up_in_time_is_put_out() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    desk.told("b", 0, &[]);
+    for _ in 0..13 {
+        if desk.try_beat(beat("a", 1, &[0, 1, 2, 3])).is_err() {
+            break;
+        }
+        desk.told("b", 2, &[]);
+        desk.pass(Duration::from_secs(5));
+    }
+    assert_eq!(desk.try_beat(beat("a", 1, &[0, 1, 2, 3])), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    let epoch = desk.told("b", 2, &[]);
+    assert_eq!(epoch.assignment, Some(partitions(&[0, 1, 2, 3])));
+}
+
+#[test]
+fn epochs_fence_and_a_lost_answer_does_not() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    assert_eq!(desk.try_beat(beat("a", 7, &[])), Err(ErrorCode::FENCED_MEMBER_EPOCH));
+    desk.topics.set("t", 5);
+    assert_eq!(desk.told("a", 1, &[0, 1, 2, 3]).epoch, 2, "topics have grown");
+    assert_eq!(desk.told("a", 1, &[0, 1, 2, 3]).epoch, 2, "its answer was lost");
+    assert_eq!(desk.try_beat(beat("a", 1, &[7])), Err(ErrorCode::FENCED_MEMBER_EPOCH));
+}
+
+#[test]
+fn a_static_member_takes_over_what_it_had() {
+    let mut desk = desk();
+    let of = |member: &str, epoch| ConsumerBeat { instance_id: Some("i".into()), ..beat(member, epoch, &[]) };
+    desk.try_beat(of("a", 0)).unwrap();
+    assert_eq!(desk.try_beat(of("b", 0)), Err(ErrorCode::UNRELEASED_INSTANCE_ID));
+    assert_eq!(desk.try_beat(of("b", 1)), Err(ErrorCode::FENCED_INSTANCE_ID));
+    desk.try_beat(of("a", -2)).unwrap();
+    desk.restart();
+    let back = desk.try_beat(of("b", 0)).unwrap();
+    assert_eq!((back.epoch, back.assignment), (1, Some(partitions(&[0, 1, 2, 3]))), "no other epoch");
+    assert_eq!(desk.try_beat(of("a", 1)), Err(ErrorCode::FENCED_INSTANCE_ID));
+}
+
+#[test]
+fn an_expression_follows_the_topics() {
+    let mut desk = desk();
+    let by_regex = ConsumerBeat { topics: Some([].into()), regex: Some("t.*".into()), ..beat("a", 0, &[]) };
+    let told = desk.try_beat(by_regex).unwrap();
+    assert_eq!(told.assignment, Some(partitions(&[0, 1, 2, 3])));
+    desk.topics.set("other", 2);
+    assert_eq!(desk.told("a", 1, &[0, 1, 2, 3]).epoch, 1, "it does not match");
+    desk.topics.set("t2", 2);
+    let more = desk.told("a", 1, &[0, 1, 2, 3]);
+    assert_eq!((more.epoch, more.assignment.unwrap().len()), (2, 2));
+    let wrong = ConsumerBeat { regex: Some("(".into()), ..beat("b", 0, &[]) };
+    assert_eq!(desk.try_beat(wrong), Err(ErrorCode::INVALID_REGULAR_EXPRESSION));
+    assert_eq!(desk.described().members.len(), 1);
+}
+
+#[test]
+fn commits_are_of_members_in_their_epoch() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    assert_eq!(desk.commit("a", 1, 5), Ok(vec![ErrorCode::NONE]));
+    assert_eq!(desk.commit("a", 0, 5), Err(ErrorCode::STALE_MEMBER_EPOCH));
+    assert_eq!(desk.commit("b", 1, 5), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    assert_eq!(
+        desk.now_ask(Command::DeleteGroup("g".into())),
+        Reply::DeleteGroup(ErrorCode::NON_EMPTY_GROUP)
+    );
+    desk.told("a", -1, &[]);
+    assert_eq!(desk.commit("", -1, 6), Ok(vec![ErrorCode::NONE]));
+    assert_eq!(desk.now_ask(Command::DeleteGroup("g".into())), Reply::DeleteGroup(ErrorCode::NONE));
+    let again = replayed(&desk.settings, &desk.log);
+    assert_eq!(again.summaries().count(), 0);
+}
+
+#[test]
+fn an_empty_group_changes_its_protocol_and_one_with_members_does_not() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    let Reply::Join(refused) = desk.now_ask(join("", None, 1)) else { panic!("a join") };
+    assert_eq!(refused.error, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
+    desk.told("a", -1, &[]);
+    let ticket = desk.ask(join("", None, 1));
+    desk.pass(DELAY);
+    let joined = desk.joined(ticket);
+    assert_eq!(joined.error, ErrorCode::NONE);
+    assert_eq!(desk.try_beat(beat("a", 0, &[])), Err(ErrorCode::GROUP_ID_NOT_FOUND));
+    desk.now_ask(leave(&[&joined.member_id]));
+    desk.told("a", 0, &[]);
+    desk.restart();
+    assert_eq!(desk.described().members.len(), 1);
+}
+
+#[test]
+fn what_is_rewritten_is_all_of_it() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    desk.told("b", 0, &[]);
+    desk.commit("a", 1, 5).unwrap();
+    for bytes_max in (0..3000).step_by(211) {
+        let (mut after, mut log) = (None, Vec::new());
+        loop {
+            let mut out = Output::default();
+            after = desk.groups.rewrite(after.as_ref(), bytes_max, &mut out);
+            log.append(&mut out.records);
+            if after.is_none() {
+                break;
+            }
+        }
+        let (before, log_before) = (desk.described(), std::mem::replace(&mut desk.log, log));
+        desk.restart();
+        assert_eq!(desk.described(), before, "{bytes_max} bytes at a time");
+        desk.log = log_before;
+    }
+}

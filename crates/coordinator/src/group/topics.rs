@@ -1,0 +1,17 @@
+//! The topics that there are, as whoever hosts a coordinator knows them.
+
+use std::sync::Arc;
+
+use wire::primitive::Uuid;
+
+/// Names, ids and partitions of topics.
+pub trait Topics {
+    /// Another number whenever a topic has come, gone or grown.
+    fn version(&self) -> u64;
+    /// Id and number of partitions of a topic.
+    fn by_name(&self, name: &str) -> Option<(Uuid, i32)>;
+    /// The name of a topic.
+    fn name_of(&self, id: Uuid) -> Option<Arc<str>>;
+    /// All names.
+    fn names(&self) -> Vec<Arc<str>>;
+}
