@@ -198,12 +198,12 @@ def subscription(topics=("groups-t",)):
 _STORIES = iter(range(10**6))
 
 
-def both(peers, story):
+def both(peers, story, kind=Story):
     """Tells the story to both; they have to have said the same."""
     group = f"side-{next(_STORIES)}"
 
     def tell(broker):
-        it = Story(broker, group)
+        it = kind(broker, group)
         try:
             story(it)
         finally:

@@ -60,22 +60,22 @@ impl Desk {
 fn one_member_gets_all_and_gives_half_up_for_a_second_one() {
     let mut desk = desk();
     let first = desk.told("a", 0, &[]);
-    assert_eq!((first.epoch, first.assignment), (1, Some(partitions(&[0, 1, 2, 3]))));
+    assert_eq!((first.epoch, first.assignment), (2, Some(partitions(&[0, 1, 2, 3]))));
     let second = desk.told("b", 0, &[]);
-    assert_eq!((second.epoch, second.assignment), (2, Some(Partitions::new())), "a has to give up first");
+    assert_eq!((second.epoch, second.assignment), (3, Some(Partitions::new())), "a has to give up first");
     assert_eq!(desk.described().state, "Reconciling");
-    let asked = desk.told("a", 1, &[0, 1, 2, 3]);
-    assert_eq!((asked.epoch, asked.assignment), (1, Some(partitions(&[0, 1]))));
-    assert_eq!(desk.told("b", 2, &[]).assignment, None, "not given up yet");
-    let gave = desk.told("a", 1, &[0, 1]);
-    assert_eq!(gave.epoch, 2);
-    assert_eq!(desk.told("b", 2, &[]).assignment, Some(partitions(&[2, 3])));
+    let asked = desk.told("a", 2, &[0, 1, 2, 3]);
+    assert_eq!((asked.epoch, asked.assignment), (2, Some(partitions(&[0, 1]))));
+    assert_eq!(desk.told("b", 3, &[]).assignment, None, "not given up yet");
+    let gave = desk.told("a", 2, &[0, 1]);
+    assert_eq!(gave.epoch, 3);
+    assert_eq!(desk.told("b", 3, &[]).assignment, Some(partitions(&[2, 3])));
     assert_eq!(desk.described().state, "Stable");
     // All of it is remembered.
     let before = desk.described();
     desk.restart();
     assert_eq!(desk.described(), before);
-    assert_eq!(desk.told("a", 2, &[0, 1]).epoch, 2);
+    assert_eq!(desk.told("a", 3, &[0, 1]).epoch, 3);
 }
 
 #[test]
@@ -83,15 +83,15 @@ fn whoever_is_silent_or_leaves_is_replaced() {
     let mut desk = desk();
     desk.told("a", 0, &[]);
     desk.told("b", 0, &[]);
-    desk.told("a", 1, &[0, 1]);
+    desk.told("a", 2, &[0, 1]);
     for _ in 0..8 {
         desk.pass(Duration::from_secs(5));
-        desk.told("a", 2, &[0, 1]);
+        desk.told("a", 3, &[0, 1]);
     }
     desk.pass(Duration::from_secs(5));
     assert_eq!(desk.described().members.len(), 1, "b was not heard of for 45 s");
-    assert_eq!(desk.told("a", 2, &[0, 1]).assignment, Some(partitions(&[0, 1, 2, 3])));
-    assert_eq!(desk.try_beat(beat("b", 2, &[])), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    assert_eq!(desk.told("a", 3, &[0, 1]).assignment, Some(partitions(&[0, 1, 2, 3])));
+    assert_eq!(desk.try_beat(beat("b", 3, &[])), Err(ErrorCode::UNKNOWN_MEMBER_ID));
     assert_eq!(desk.told("a", -1, &[]).epoch, -1);
     assert_eq!(desk.described().state, "Empty");
 }
@@ -102,14 +102,14 @@ fn who_does_not_give_up_in_time_is_put_out() {
     desk.told("a", 0, &[]);
     desk.told("b", 0, &[]);
     for _ in 0..13 {
-        if desk.try_beat(beat("a", 1, &[0, 1, 2, 3])).is_err() {
+        if desk.try_beat(beat("a", 2, &[0, 1, 2, 3])).is_err() {
             break;
         }
-        desk.told("b", 2, &[]);
+        desk.told("b", 3, &[]);
         desk.pass(Duration::from_secs(5));
     }
-    assert_eq!(desk.try_beat(beat("a", 1, &[0, 1, 2, 3])), Err(ErrorCode::UNKNOWN_MEMBER_ID));
-    let epoch = desk.told("b", 2, &[]);
+    assert_eq!(desk.try_beat(beat("a", 2, &[0, 1, 2, 3])), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    let epoch = desk.told("b", 3, &[]);
     assert_eq!(epoch.assignment, Some(partitions(&[0, 1, 2, 3])));
 }
 
@@ -119,9 +119,9 @@ fn epochs_fence_and_a_lost_answer_does_not() {
     desk.told("a", 0, &[]);
     assert_eq!(desk.try_beat(beat("a", 7, &[])), Err(ErrorCode::FENCED_MEMBER_EPOCH));
     desk.topics.set("t", 5);
-    assert_eq!(desk.told("a", 1, &[0, 1, 2, 3]).epoch, 2, "topics have grown");
-    assert_eq!(desk.told("a", 1, &[0, 1, 2, 3]).epoch, 2, "its answer was lost");
-    assert_eq!(desk.try_beat(beat("a", 1, &[7])), Err(ErrorCode::FENCED_MEMBER_EPOCH));
+    assert_eq!(desk.told("a", 2, &[0, 1, 2, 3]).epoch, 3, "topics have grown");
+    assert_eq!(desk.told("a", 2, &[0, 1, 2, 3]).epoch, 3, "its answer was lost");
+    assert_eq!(desk.try_beat(beat("a", 2, &[7])), Err(ErrorCode::FENCED_MEMBER_EPOCH));
 }
 
 #[test]
@@ -130,12 +130,12 @@ fn a_static_member_takes_over_what_it_had() {
     let of = |member: &str, epoch| ConsumerBeat { instance_id: Some("i".into()), ..beat(member, epoch, &[]) };
     desk.try_beat(of("a", 0)).unwrap();
     assert_eq!(desk.try_beat(of("b", 0)), Err(ErrorCode::UNRELEASED_INSTANCE_ID));
-    assert_eq!(desk.try_beat(of("b", 1)), Err(ErrorCode::FENCED_INSTANCE_ID));
+    assert_eq!(desk.try_beat(of("b", 2)), Err(ErrorCode::FENCED_INSTANCE_ID));
     desk.try_beat(of("a", -2)).unwrap();
     desk.restart();
     let back = desk.try_beat(of("b", 0)).unwrap();
-    assert_eq!((back.epoch, back.assignment), (1, Some(partitions(&[0, 1, 2, 3]))), "no other epoch");
-    assert_eq!(desk.try_beat(of("a", 1)), Err(ErrorCode::FENCED_INSTANCE_ID));
+    assert_eq!((back.epoch, back.assignment), (2, Some(partitions(&[0, 1, 2, 3]))), "no other epoch");
+    assert_eq!(desk.try_beat(of("a", 2)), Err(ErrorCode::FENCED_INSTANCE_ID));
 }
 
 #[test]
@@ -145,10 +145,10 @@ fn an_expression_follows_the_topics() {
     let told = desk.try_beat(by_regex).unwrap();
     assert_eq!(told.assignment, Some(partitions(&[0, 1, 2, 3])));
     desk.topics.set("other", 2);
-    assert_eq!(desk.told("a", 1, &[0, 1, 2, 3]).epoch, 1, "it does not match");
+    assert_eq!(desk.told("a", 2, &[0, 1, 2, 3]).epoch, 2, "it does not match");
     desk.topics.set("t2", 2);
-    let more = desk.told("a", 1, &[0, 1, 2, 3]);
-    assert_eq!((more.epoch, more.assignment.unwrap().len()), (2, 2));
+    let more = desk.told("a", 2, &[0, 1, 2, 3]);
+    assert_eq!((more.epoch, more.assignment.unwrap().len()), (3, 2));
     let wrong = ConsumerBeat { regex: Some("(".into()), ..beat("b", 0, &[]) };
     assert_eq!(desk.try_beat(wrong), Err(ErrorCode::INVALID_REGULAR_EXPRESSION));
     assert_eq!(desk.described().members.len(), 1);
@@ -158,9 +158,9 @@ fn an_expression_follows_the_topics() {
 fn commits_are_of_members_in_their_epoch() {
     let mut desk = desk();
     desk.told("a", 0, &[]);
-    assert_eq!(desk.commit("a", 1, 5), Ok(vec![ErrorCode::NONE]));
+    assert_eq!(desk.commit("a", 2, 5), Ok(vec![ErrorCode::NONE]));
     assert_eq!(desk.commit("a", 0, 5), Err(ErrorCode::STALE_MEMBER_EPOCH));
-    assert_eq!(desk.commit("b", 1, 5), Err(ErrorCode::UNKNOWN_MEMBER_ID));
+    assert_eq!(desk.commit("b", 2, 5), Err(ErrorCode::UNKNOWN_MEMBER_ID));
     assert_eq!(
         desk.now_ask(Command::DeleteGroup("g".into())),
         Reply::DeleteGroup(ErrorCode::NON_EMPTY_GROUP)
@@ -195,7 +195,7 @@ fn what_is_rewritten_is_all_of_it() {
     let mut desk = desk();
     desk.told("a", 0, &[]);
     desk.told("b", 0, &[]);
-    desk.commit("a", 1, 5).unwrap();
+    desk.commit("a", 2, 5).unwrap();
     for bytes_max in (0..3000).step_by(211) {
         let (mut after, mut log) = (None, Vec::new());
         loop {

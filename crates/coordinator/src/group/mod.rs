@@ -326,7 +326,8 @@ impl Groups {
                 self.insert(Group::Consumer(ConsumerGroup::new(id.clone())));
             }
             None if beat.epoch != 0 => {
-                let message = format!("Group {id} not found.");
+                let kind = if beat.epoch < 0 { "Group" } else { "Consumer group" };
+                let message = format!("{kind} {id} not found.");
                 return Err(refusal(ErrorCode::GROUP_ID_NOT_FOUND, message));
             }
             None => self.insert(Group::Consumer(ConsumerGroup::new(id.clone()))),

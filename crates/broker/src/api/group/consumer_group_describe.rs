@@ -83,7 +83,8 @@ fn member<'a>(broker: &Rc<Broker>, of: &DescribedConsumer) -> Member<'a> {
         client_id: owned(&subscription.client_id),
         client_host: owned(&subscription.client_host),
         subscribed_topic_names: subscription.topics.iter().map(|topic| owned(topic)).collect(),
-        subscribed_topic_regex: owned_if_any(subscription.regex.as_ref()),
+        // Kafka's is never null.
+        subscribed_topic_regex: Some(owned(subscription.regex.as_deref().unwrap_or_default())),
         assignment: assignment(broker, &of.assigned),
         target_assignment: assignment(broker, &of.target),
         member_type: MEMBER_TYPE_CONSUMER,

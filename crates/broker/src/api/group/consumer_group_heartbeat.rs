@@ -128,9 +128,7 @@ fn check_first(request: &ConsumerGroupHeartbeatRequest<'_>) -> Result<(), &'stat
     if !request.topic_partitions.as_ref().is_some_and(wire::primitive::Array::is_empty) {
         return Err("TopicPartitions must be empty when (re-)joining.");
     }
-    let has_names = request.subscribed_topic_names.as_ref().is_some_and(|names| !names.is_empty());
-    let has_regex = request.subscribed_topic_regex.as_deref().is_some_and(|regex| !regex.is_empty());
-    if !has_names && !has_regex {
+    if request.subscribed_topic_names.is_none() && request.subscribed_topic_regex.is_none() {
         return Err(
             "Either SubscribedTopicNames or SubscribedTopicRegex must be non-null when (re-)joining.",
         );

@@ -33,6 +33,10 @@ impl ConsumerGroup {
         if is_new {
             self.resolve_all(step);
         }
+        if self.epoch.epoch == 0 {
+            // The first epoch of a group is its own, the next its first member's.
+            self.advance(step);
+        }
         if has_changed || is_new && self.metadata_hash(step.topics) != self.epoch.metadata_hash {
             self.advance(step);
         }

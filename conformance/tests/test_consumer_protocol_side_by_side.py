@@ -1,0 +1,225 @@
+"""Groups of the consumer protocol (KIP-848): the same stories told to Apache Kafka and to us, in both versions."""
+
+import re
+import time
+import uuid
+
+import pytest
+from test_groups_side_by_side import DELETE, DESCRIBE, LIST, Story, both, coordinator, peers  # noqa: F401
+
+BEAT, TELL = "ConsumerGroupHeartbeat", "ConsumerGroupDescribe"
+
+
+class Members(Story):
+    """Members are named by the test; version 0 would have the broker draw their ids."""
+
+    def beat_as(self, member, epoch, owned=None, version=1, **more):
+        """`owned`: partitions of groups-t."""
+        body = {"GroupId": self.group, "MemberId": member, "MemberEpoch": epoch}
+        if epoch == 0:
+            body |= {"RebalanceTimeoutMs": 60_000, "SubscribedTopicNames": ["groups-t"], "TopicPartitions": []}
+        if owned is not None:
+            topic = self.named("groups-t", 12, 12)["TopicId"]
+            body["TopicPartitions"] = [{"TopicId": topic, "Partitions": owned}] if owned else []
+        return self.ask(BEAT, version, **{**body, **more})
+
+    def quietly(self, member, epoch, owned, version):
+        """A heartbeat that is not compared."""
+        told = list(self.told)
+        answer = self.beat_as(member, epoch, owned, version)
+        self.told = told
+        return answer
+
+    def tell(self, version=1, *groups):
+        return self.ask(TELL, version, GroupIds=list(groups) or [self.group])
+
+
+def tell_both(peers, story):  # noqa: F811
+    return both(peers, story, Members)
+
+
+def settle(it, version, **epochs):
+    """Members do what they are told until everybody has what is theirs; Kafka computes that once a second at most."""
+    owned = dict.fromkeys(epochs, [])
+    for _ in range(200):
+        for member, epoch in epochs.items():
+            answer = it.quietly(member, epoch, owned[member], version)
+            epochs[member] = answer["MemberEpoch"]
+            if answer["Assignment"] is not None:
+                parts = [t["Partitions"] for t in answer["Assignment"]["TopicPartitions"]]
+                owned[member] = sorted(p for of_topic in parts for p in of_topic)
+        if len(set(epochs.values())) == 1 and sorted(p for of in owned.values() for p in of) == [0, 1, 2]:
+            it.told.append({member: len(of) for member, of in owned.items()})
+            return epochs, owned
+        time.sleep(0.05)
+    raise AssertionError(f"not settled: {epochs}, {owned}")
+
+
+@pytest.mark.parametrize("version", [0, 1])
+def test_a_group_from_its_first_to_its_last_member(peers, version):  # noqa: F811
+    """Could break: epochs, when an assignment is told, who waits for whom."""
+
+    def story(it):
+        it.tell(version)
+        first = it.beat_as("a", 0, version=version)["MemberEpoch"]
+        it.tell(version)
+        it.beat_as("a", first, version=version)
+        it.beat_as("a", first, [0, 1, 2], version=version)
+        it.quietly("b", 0, None, version)
+        epochs, owned = settle(it, version, a=first, b=0)
+        it.tell(version)
+        it.ask(LIST, 5, TypesFilter=["nothing"])
+        it.ask(DESCRIBE, 6, Groups=[it.group])
+        it.ask(DELETE, 2, GroupsNames=[it.group])
+        it.beat_as("b", -1, version=version)
+        it.beat_as("b", epochs["b"], version=version)
+        settle(it, version, a=epochs["a"])
+        it.beat_as("a", -1, version=version)
+        it.tell(version)
+        it.ask(DELETE, 2, GroupsNames=[it.group])
+        it.tell(version)
+
+    tell_both(peers, count_only(story))
+
+
+def count_only(story):
+    """Who gets which partitions is the assignor's; how many is not."""
+
+    def told(it):
+        story(it)
+        it.told = [counted(entry) for entry in it.told]
+
+    return told
+
+
+def counted(entry):
+    if not (isinstance(entry, tuple) and entry[0] in (BEAT, TELL)):
+        return entry
+    return (
+        entry[0],
+        entry[1],
+        re.sub(r"'Partitions': \[([\d, ]*)\]", lambda m: f"{len(m[1].split())} of them", entry[2]),
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"GroupId": ""},
+        {"GroupId": "  "},
+        {"MemberId": ""},
+        {"InstanceId": ""},
+        {"RackId": ""},
+        {"RebalanceTimeoutMs": -1},
+        {"TopicPartitions": None},
+        {"TopicPartitions": [{"TopicId": uuid.UUID(int=1), "Partitions": [0]}]},
+        {"SubscribedTopicNames": None},
+        {"SubscribedTopicNames": []},
+        {"SubscribedTopicNames": ["no-such-topic"]},
+        {"ServerAssignor": "sticky"},
+        {"ServerAssignor": "range"},
+        {"MemberEpoch": -3},
+        {"MemberEpoch": 5},
+        {"MemberEpoch": -1},
+        {"MemberEpoch": -2},
+        {"MemberEpoch": -2, "InstanceId": "i"},
+        {"SubscribedTopicNames": None, "SubscribedTopicRegex": None},
+        {"SubscribedTopicRegex": "", "SubscribedTopicNames": None},
+    ],
+    ids=str,
+)
+def test_a_first_heartbeat_that_is_odd(peers, more):  # noqa: F811
+    """Could break: the error by which a client knows what is wrong with its settings."""
+
+    def story(it):
+        answer = it.beat_as("a", 0, **more)
+        # Texts are for people, and the same.
+        it.told.append((answer["ErrorCode"], (answer["ErrorMessage"] or "").replace(it.group, "GROUP")))
+
+    tell_both(peers, count_only(story))
+
+
+def test_epochs_that_are_not_the_members(peers):  # noqa: F811
+    """Could break: a member that was put out must hear so, one whose answer was lost must not."""
+
+    def story(it):
+        def said(answer):
+            it.told.append((answer["ErrorCode"], (answer["ErrorMessage"] or "").replace(it.group, "GROUP")))
+
+        now = it.beat_as("a", 0)["MemberEpoch"]
+        said(it.beat_as("a", now + 1))
+        said(it.beat_as("a", 7))
+        said(it.beat_as("nobody", 1))
+        said(it.beat_as("nobody", -1))
+        it.beat_as("a", 0)
+        it.beat_as("a", now, [0, 1, 2])
+        it.commit(9, generation=now, member="a")
+        it.commit(9, generation=0, member="a")
+        it.commit(9, generation=now, member="nobody")
+        it.commit(9, generation=-1)
+        it.commit(8, generation=now, member="a")
+        for member, epoch in (("a", now), ("a", 0), ("nobody", now)):
+            topics = [{"Name": "groups-t", "PartitionIndexes": [0]}]
+            group = {"GroupId": it.group, "MemberId": member, "MemberEpoch": epoch, "Topics": topics}
+            it.ask("OffsetFetch", 9, Groups=[group])
+        it.ask("JoinGroup", 9, GroupId=it.group, SessionTimeoutMs=10_000, ProtocolType="connect", Protocols=[])
+        it.ask("Heartbeat", 4, GroupId=it.group, GenerationId=1, MemberId="a")
+        it.ask("SyncGroup", 4, GroupId=it.group, GenerationId=1, MemberId="nobody")
+        it.ask("LeaveGroup", 3, GroupId=it.group, Members=[{"MemberId": "nobody", "GroupInstanceId": None}])
+        it.beat_as("a", -1)
+
+    tell_both(peers, count_only(story))
+
+
+def test_static_members(peers):  # noqa: F811
+    """Could break: a static member that goes for a while keeps what it has; another process may not take it before."""
+
+    def story(it):
+        it.beat_as("a", 0, InstanceId="i")
+        it.beat_as("b", 0, InstanceId="i")
+        it.beat_as("b", 2, InstanceId="i")
+        it.beat_as("a", 2, InstanceId="other")
+        it.beat_as("a", -2, InstanceId="i")
+        it.tell()
+        it.beat_as("b", 0, InstanceId="i")
+        it.beat_as("a", 2, InstanceId="i")
+        it.tell()
+        it.beat_as("b", -1, InstanceId="i")
+        it.tell()
+
+    tell_both(peers, count_only(story))
+
+
+def test_an_empty_group_changes_its_protocol(peers):  # noqa: F811
+    """Could break: a group whose last member has left may be used with the other protocol, and keeps its offsets."""
+
+    def story(it):
+        joined = it.alone()
+        it.beat_as("a", 0)
+        it.ask("LeaveGroup", 0, GroupId=it.group, MemberId=joined["MemberId"])
+        it.commit()
+        it.beat_as("a", 0)
+        it.tell()
+        it.fetch()
+        it.beat_as("a", -1)
+        it.alone()
+        it.fetch()
+        it.tell()
+
+    tell_both(peers, count_only(story))
+
+
+def test_an_expression_stands_for_the_topics_that_match(peers):  # noqa: F811
+    """Could break: a consumer that subscribes by a pattern. Kafka looks for topics beside its answers, so that it tells later."""
+
+    def story(it):
+        answer = it.beat_as("a", 0, SubscribedTopicRegex="groups-[tu]", SubscribedTopicNames=None)
+        for _ in range(100):
+            if answer["Assignment"] and len(answer["Assignment"]["TopicPartitions"]) == 2:
+                break
+            answer = it.beat_as("a", answer["MemberEpoch"], SubscribedTopicRegex="groups-[tu]")
+        refused = it.beat_as("b", 0, SubscribedTopicRegex="(")
+        sizes = sorted(len(t["Partitions"]) for t in answer["Assignment"]["TopicPartitions"])
+        it.told = [sizes, refused["ErrorCode"]]
+
+    tell_both(peers, story)
