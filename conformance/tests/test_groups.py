@@ -13,19 +13,24 @@ from brokers import PEER, free_port
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from topics import create, end_offset
 
-FAST = {"group.initial.rebalance.delay.ms": 0, "num.partitions": 6}
+FAST = {"group.initial.rebalance.delay.ms": 0, "group.consumer.heartbeat.interval.ms": 500, "num.partitions": 6}
+# What a client says of sessions and assignors is the broker's to say in the consumer protocol.
+OF_CLASSIC = {
+    "session.timeout.ms": 10_000,
+    "heartbeat.interval.ms": 500,
+    "partition.assignment.strategy": "range",
+}
 
 
-def consumer(broker, group, **more):
+def consumer(broker, group, protocol="classic", **more):
     settings = {
+        **(OF_CLASSIC if protocol == "classic" else {}),
+        "group.protocol": protocol,
         "bootstrap.servers": broker.address,
         "group.id": group,
         "auto.offset.reset": "earliest",
         "enable.auto.commit": False,
-        "session.timeout.ms": 10_000,
-        "heartbeat.interval.ms": 500,
         "log_level": 0,
-        "partition.assignment.strategy": "range",
         **{k.replace("_", "."): v for k, v in more.items()},
     }
     return Consumer(settings)
@@ -44,8 +49,9 @@ def committed(broker, group, topic, partitions):
 class Fleet:
     """Consumers of one group that come and go, each on a thread: who owns what, what was read, what was committed."""
 
-    def __init__(self, broker, topic, members):
+    def __init__(self, broker, topic, members, protocol):
         self.broker, self.topic, self.group = broker, topic, f"{topic}-group"
+        self.protocol = protocol
         self.lock = threading.Lock()
         self.owners, self.read, self.last_commit = {}, defaultdict(int), {}
         self.wrong, self.ends = [], threading.Event()
@@ -56,7 +62,7 @@ class Fleet:
         while not self.ends.is_set():
             life += 1
             me, stay = f"{number}.{life}", time.monotonic() + dice.uniform(1, 5)
-            one = consumer(self.broker, self.group)
+            one = consumer(self.broker, self.group, self.protocol)
             one.subscribe([self.topic], on_assign=self.assigned(me), on_revoke=self.revoked(me))
             try:
                 while time.monotonic() < stay and not self.ends.is_set():
@@ -68,7 +74,9 @@ class Fleet:
             self.gone(me)
 
     def assigned(self, me):
-        def on_assign(_, partitions):
+        def on_assign(one, partitions):
+            if self.protocol == "consumer":
+                one.incremental_assign(partitions)
             with self.lock:
                 for p in (p.partition for p in partitions):
                     if self.owners.get(p, me) != me:
@@ -78,11 +86,19 @@ class Fleet:
         return on_assign
 
     def revoked(self, me):
-        return lambda *_: self.gone(me)
+        def on_revoke(one, partitions):
+            self.gone(me, {p.partition for p in partitions})
+            if self.protocol == "consumer":
+                one.incremental_unassign(partitions)
 
-    def gone(self, me):
+        return on_revoke
+
+    def gone(self, me, partitions=None):
+        """Before the broker hears of it."""
         with self.lock:
-            self.owners = {p: owner for p, owner in self.owners.items() if owner != me}
+            gone = [p for p, owner in self.owners.items() if owner == me and (partitions is None or p in partitions)]
+            for p in gone:
+                del self.owners[p]
 
     def take(self, messages, one):
         good = [m for m in messages if m.error() is None]
@@ -108,6 +124,8 @@ TRANSIENT = {
     KafkaError.REBALANCE_IN_PROGRESS,
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.STALE_MEMBER_EPOCH,
+    KafkaError.FENCED_MEMBER_EPOCH,
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
     KafkaError._WAIT_COORD,
@@ -121,11 +139,12 @@ TRANSIENT = {
 
 
 @pytest.mark.timeout(400)
-def test_members_come_and_go_while_the_broker_is_killed(start_broker, topic_name, long_form):
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_members_come_and_go_while_the_broker_is_killed(start_broker, topic_name, long_form, protocol):
     """Could break: a partition with two owners, a commit that is lost, a record that nobody reads, a group that gets stuck."""
     broker, topic = start_broker(FAST, port=free_port()), topic_name()
     create(broker, topic, partitions=6)
-    fleet = Fleet(broker, topic, members=4)
+    fleet = Fleet(broker, topic, 4, protocol)
     producer = Producer({"bootstrap.servers": broker.address, "log_level": 0, "enable.idempotence": True})
     for thread in fleet.threads:
         thread.start()
