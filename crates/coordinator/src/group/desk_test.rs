@@ -102,9 +102,8 @@ impl Desk {
     /// So many of the steps in flight are committed.
     pub(super) fn commit_steps(&mut self, count: usize) {
         for _ in 0..count {
-            if let Some(out) = self.in_flight.pop_front() {
-                self.committed(out);
-            }
+            let Some(out) = self.in_flight.pop_front() else { return };
+            self.committed(out);
         }
     }
 

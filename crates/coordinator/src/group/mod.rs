@@ -394,6 +394,8 @@ impl Groups {
 }
 
 #[cfg(test)]
+mod consumer_random_test;
+#[cfg(test)]
 mod consumer_test;
 #[cfg(test)]
 mod desk_test;
