@@ -17,6 +17,8 @@ use crate::record::Partitions;
 struct Consumer {
     epoch: i32,
     owns: Partitions,
+    /// What it was told to have, and has not come to: it takes its time to give up what is not in it.
+    told: Option<Partitions>,
     asked: Option<Ticket>,
     /// It joins with its next heartbeat.
     is_out: bool,
@@ -59,9 +61,12 @@ impl World {
     }
 
     fn beat(&mut self, who: usize) {
-        let consumer = &self.consumers[who];
+        let consumer = &mut self.consumers[who];
         if consumer.asked.is_some() {
             return;
+        }
+        if let Some(told) = consumer.told.take() {
+            consumer.owns = told;
         }
         let epoch = if consumer.is_out { 0 } else { consumer.epoch };
         let ticket = self.desk.ask(Command::ConsumerBeat(ConsumerBeat {
@@ -112,9 +117,7 @@ impl World {
                     assert!(told.epoch >= consumer.epoch || consumer.is_out, "epochs go back");
                     consumer.epoch = told.epoch;
                     consumer.is_out = false;
-                    if let Some(assignment) = told.assignment {
-                        consumer.owns = assignment;
-                    }
+                    consumer.told = told.assignment.or(consumer.told.take());
                 }
                 // Put out: it gives up everything and joins again.
                 Reply::ConsumerBeat(Err(_)) => *consumer = Consumer { is_out: true, ..Consumer::default() },
