@@ -26,7 +26,8 @@ struct Consumer {
 
 #[derive(Clone, Debug)]
 enum Act {
-    Beat(usize),
+    /// Whether it has come to what it was told.
+    Beat(usize, bool),
     Leave(usize),
     Durable(usize),
     Grow,
@@ -35,7 +36,7 @@ enum Act {
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        24 => (0..4_usize).prop_map(Act::Beat),
+        24 => (0..4_usize, proptest::bool::weighted(0.7)).prop_map(|(who, is_done)| Act::Beat(who, is_done)),
         1 => (0..4_usize).prop_map(Act::Leave),
         12 => (1..6_usize).prop_map(Act::Durable),
         1 => Just(Act::Grow),
@@ -60,12 +61,12 @@ impl World {
         Self { desk, consumers, partitions: 4 }
     }
 
-    fn beat(&mut self, who: usize) {
+    fn beat(&mut self, who: usize, is_done: bool) {
         let consumer = &mut self.consumers[who];
         if consumer.asked.is_some() {
             return;
         }
-        if let Some(told) = consumer.told.take() {
+        if is_done && let Some(told) = consumer.told.take() {
             consumer.owns = told;
         }
         let epoch = if consumer.is_out { 0 } else { consumer.epoch };
@@ -128,7 +129,7 @@ impl World {
 
     fn act(&mut self, act: &Act) {
         match *act {
-            Act::Beat(who) => self.beat(who),
+            Act::Beat(who, is_done) => self.beat(who, is_done),
             Act::Leave(who) => self.leave(who),
             Act::Durable(steps) => self.desk.commit_steps(steps),
             Act::Grow => {
@@ -158,7 +159,7 @@ impl World {
     /// Everybody goes on until nothing changes.
     fn settle(&mut self) -> usize {
         for _ in 0..60 {
-            (0..4).for_each(|who| self.beat(who));
+            (0..4).for_each(|who| self.beat(who, true));
             self.desk.commit_steps(usize::MAX);
             self.collect();
             self.check();
