@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::bench::args::BenchCommand;
+use crate::command::{bench::args::BenchCommand, group::args::GroupCommand};
 use crate::config::Profile;
 
 /// A Kafka-compatible streaming broker, and its tools.
@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// List, create, alter, delete and describe topics
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// List, describe, delete, reset and export consumer groups
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Write records, one for each line of standard input
     Produce(ProduceArgs),
     /// Print records

@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod config;
 mod consume;
 mod data;
+pub(crate) mod group;
 mod produce;
 mod topic;
 
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Some(Command::Serve(settings)) => serve::run(&settings),
         Some(Command::Config(command)) => config::run(command),
         Some(Command::Topic(command)) => topic::run(command),
+        Some(Command::Group(command)) => group::run(&command),
         Some(Command::Produce(arguments)) => produce::run(&arguments),
         Some(Command::Consume(arguments)) => consume::run(&arguments),
         Some(Command::Batch(command)) => batch::run(&command),
