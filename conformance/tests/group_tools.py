@@ -49,16 +49,16 @@ def fill(broker, topic, counts):
 
 
 def consumer(broker, group, **settings):
-    return confluent_kafka.Consumer(
-        {
-            "bootstrap.servers": broker.address,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "session.timeout.ms": 10_000,
-            **settings,
-        }
-    )
+    """A consumer of librdkafka's; a setting that is `None` is left to it."""
+    settings = {
+        "bootstrap.servers": broker.address,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "session.timeout.ms": 10_000,
+        **settings,
+    }
+    return confluent_kafka.Consumer({key: value for key, value in settings.items() if value is not None})
 
 
 def commit(broker, group, topic, offsets):

@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Group(GroupCommand),
     /// Write records, one for each line of standard input
     Produce(ProduceArgs),
-    /// Print records
+    /// Print records, alone or as a member of a group
     Consume(ConsumeArgs),
     /// Explain what batching does: who sends tiny batches, what that costs, what other settings would store
     #[command(subcommand)]
@@ -222,10 +222,16 @@ pub(crate) struct ConsumeArgs {
     /// The topic
     #[arg(value_name = "TOPIC")]
     pub(crate) topic: String,
+    /// Read as a member of this group: what its other members read is left out, and what is printed is committed
+    #[arg(short, long, conflicts_with_all = ["partition", "offset", "from_time"])]
+    pub(crate) group: Option<String>,
+    /// A member that is not heard of for so long, in milliseconds, has left the group
+    #[arg(long, value_name = "MS", default_value_t = 45_000, requires = "group", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub(crate) session_timeout_ms: u64,
     /// The partitions, separated by commas, or all
     #[arg(short, long, value_name = "N|all", default_value = "all", value_parser = partitions)]
     pub(crate) partition: Partitions,
-    /// Begin with the first record there is, rather than with the next one to come
+    /// Begin with the first record there is, rather than with the next one to come; with a group, where it has no offset
     #[arg(short = 'f', long)]
     pub(crate) from_beginning: bool,
     /// Begin at this offset: a number, earliest or latest
