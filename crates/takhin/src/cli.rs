@@ -42,6 +42,9 @@ pub(crate) enum Command {
     Produce(ProduceArgs),
     /// Print records, alone or as a member of a group
     Consume(ConsumeArgs),
+    /// Describe a cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Explain what batching does: who sends tiny batches, what that costs, what other settings would store
     #[command(subcommand)]
     Batch(BatchCommand),
@@ -51,6 +54,12 @@ pub(crate) enum Command {
     /// Check or show what is in a data directory, without a broker
     #[command(subcommand)]
     Data(DataCommand),
+    /// Print what a shell needs to complete this command line
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: CompletionShell,
+    },
     /// Print the version
     Version(OutputArgs),
 }
@@ -162,11 +171,42 @@ pub(crate) enum TopicCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Show all that holds for a topic, with where it comes from, or one value
+    #[command(subcommand)]
+    Config(TopicConfigCommand),
     /// Show a topic's configuration and partitions: leaders, replicas, first and next offsets
     Describe {
         /// Its name
         #[arg(value_name = "TOPIC")]
         name: String,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// `takhin topic config`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicConfigCommand {
+    /// Show every key with its value, and where that comes from
+    List {
+        /// The topic's name
+        #[arg(value_name = "TOPIC")]
+        topic: String,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the value of one key
+    Get {
+        /// The topic's name
+        #[arg(value_name = "TOPIC")]
+        topic: String,
+        /// The key, such as retention.ms
+        #[arg(value_name = "KEY")]
+        key: String,
         #[command(flatten)]
         cluster: ClusterArgs,
         #[command(flatten)]
@@ -271,6 +311,26 @@ pub(crate) struct ConsumeArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// `takhin cluster`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Show its id, its brokers, and how many topics and partitions it has
+    Describe {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// Shells that complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompletionShell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 /// `takhin batch`
