@@ -13,11 +13,11 @@ use wire::{
     ApiKey, ErrorCode, Message,
     frame::RequestFrame,
     message::{
-        DescribeGroupsRequest, DescribeGroupsResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-        HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, ListGroupsResponse, MetadataResponse,
-        OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
-        describe_groups::DescribedGroup, find_coordinator::Coordinator, join_group::JoinGroupResponseMember,
-        list_groups::ListedGroup, metadata, offset_fetch,
+        ApiVersionsResponse, DescribeGroupsRequest, DescribeGroupsResponse, FindCoordinatorRequest,
+        FindCoordinatorResponse, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse, ListGroupsResponse,
+        MetadataResponse, OffsetFetchRequest, OffsetFetchResponse, SyncGroupRequest, SyncGroupResponse,
+        api_versions::ApiVersion, describe_groups::DescribedGroup, find_coordinator::Coordinator,
+        join_group::JoinGroupResponseMember, list_groups::ListedGroup, metadata, offset_fetch,
     },
 };
 
@@ -112,6 +112,51 @@ fn a_groups_own_error_is_beside_the_others_answers() {
     let refused = told.remove("b").unwrap().unwrap_err();
     assert_eq!(refused.code(), Some(ErrorCode::GROUP_AUTHORIZATION_FAILED));
     assert_eq!(broker.count(ApiKey::OffsetFetch), 1, "one request for both");
+}
+
+// Before Kafka 3.0 neither FindCoordinator nor OffsetFetch takes several groups.
+#[test]
+fn an_older_broker_is_asked_about_one_group_at_a_time() {
+    let broker = FakeBroker::start(|request, address| match request.key {
+        ApiKey::ApiVersions => {
+            let cut = |mut row: ApiVersion| {
+                if row.api_key == ApiKey::FindCoordinator.code() {
+                    row.max_version = 3;
+                } else if row.api_key == ApiKey::OffsetFetch.code() {
+                    row.max_version = 7;
+                }
+                row
+            };
+            let api_keys = versions().api_keys.iter().map(cut).collect();
+            reply(request, &ApiVersionsResponse { api_keys, ..Default::default() })
+        }
+        ApiKey::FindCoordinator => {
+            let found = FindCoordinatorResponse {
+                node_id: 1,
+                host: "127.0.0.1".into(),
+                port: i32::from(address.port()),
+                ..Default::default()
+            };
+            reply(request, &found)
+        }
+        ApiKey::OffsetFetch => {
+            let asked = OffsetFetchRequest::decode(&mut request.body.clone(), request.version).unwrap();
+            assert!(asked.topics.is_none(), "all that the group has");
+            let offset = if asked.group_id == "a" { 7 } else { 8 };
+            let partition =
+                offset_fetch::OffsetFetchResponsePartition { committed_offset: offset, ..Default::default() };
+            let topic = offset_fetch::OffsetFetchResponseTopic {
+                name: "t".into(),
+                partitions: vec![partition].into(),
+            };
+            reply(request, &OffsetFetchResponse { topics: vec![topic].into(), ..Default::default() })
+        }
+        _ => Reply::Close,
+    });
+    let told = broker.client().group_offsets(&ids(&["a", "b"])).unwrap();
+    let offsets: Vec<i64> = told.values().map(|told| told.as_ref().unwrap()["t"][&0]).collect();
+    assert_eq!(offsets, [7, 8]);
+    assert_eq!((broker.count(ApiKey::FindCoordinator), broker.count(ApiKey::OffsetFetch)), (2, 2));
 }
 
 /// A broker that coordinates one group, `g` and its node's id.
