@@ -51,6 +51,8 @@ pub struct Client {
     by_node: BTreeMap<i32, Connection>,
     pub(crate) nodes: BTreeMap<i32, Node>,
     pub(crate) leaders: Leaders,
+    /// The node that coordinates a group, until something says that it no longer does.
+    pub(crate) coordinators: BTreeMap<String, i32>,
 }
 
 /// Who is to be asked.
@@ -65,13 +67,20 @@ pub(crate) enum To {
 impl Client {
     /// A client that finds its cluster through one of the `bootstrap` addresses, each `host:port`.
     pub fn new(bootstrap: Vec<String>, options: Options) -> Self {
-        let (nodes, leaders) = (BTreeMap::new(), Leaders::default());
-        Self { options, bootstrap, any: None, by_node: BTreeMap::new(), nodes, leaders }
+        Self {
+            options,
+            bootstrap,
+            any: None,
+            by_node: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            leaders: Leaders::default(),
+            coordinators: BTreeMap::new(),
+        }
     }
 
     /// Repeats `attempt` while its error is retriable and the operation has time left.
     ///
-    /// Before each repetition what is known about leaders is forgotten. `attempt` is given the deadline.
+    /// Before each repetition what is known about leaders and coordinators is forgotten. `attempt` is given the deadline.
     pub(crate) fn retry<T>(
         &mut self,
         mut attempt: impl FnMut(&mut Self, Instant) -> Result<T, ClientError>,
@@ -82,6 +91,7 @@ impl Client {
             match attempt(self, deadline) {
                 Err(e) if e.is_retriable() && self.has_time_after(&e, started) => {
                     self.leaders.clear();
+                    self.coordinators.clear();
                     // Nobody unparks this thread; waking early would only try again earlier.
                     env::task::park_timeout(self.options.retry_wait);
                 }
@@ -148,6 +158,11 @@ impl Client {
     /// Whether a broker serves an API in a version that this client knows, too.
     pub(crate) fn serves(&mut self, to: To, api: ApiKey, deadline: Instant) -> Result<bool, ClientError> {
         Ok(self.connection(to, deadline)?.serves(api))
+    }
+
+    /// The version in which a request would go to a broker.
+    pub(crate) fn version(&mut self, to: To, api: ApiKey, deadline: Instant) -> Result<i16, ClientError> {
+        self.connection(to, deadline)?.version(api)
     }
 
     fn drop_connection(&mut self, to: To) {

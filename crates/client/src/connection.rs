@@ -68,6 +68,11 @@ impl Connection {
         self.version_of(api, i16::MAX).is_ok()
     }
 
+    /// The newest version of an API that both sides know.
+    pub(crate) fn version(&self, api: ApiKey) -> Result<i16, ClientError> {
+        self.version_of(api, i16::MAX)
+    }
+
     /// Sends a request in the newest common version up to `version_max` and returns the answer.
     ///
     /// After an error the connection is of no use: what comes next may belong to this request.

@@ -5,7 +5,9 @@ use std::{borrow::Cow, collections::BTreeMap};
 use env::Instant;
 use wire::{
     ApiKey, ErrorCode,
-    message::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse},
+    message::metadata::{
+        MetadataRequest, MetadataRequestTopic, MetadataResponseBroker, MetadataResponseTopic,
+    },
     primitive::Uuid,
 };
 
@@ -23,6 +25,8 @@ pub struct Node {
     pub host: String,
     /// As `host`.
     pub port: u16,
+    /// Where it stands, if it says so.
+    pub rack: Option<String>,
 }
 
 impl Node {
@@ -31,6 +35,19 @@ impl Node {
         let Self { host, port, .. } = self;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
+}
+
+/// A cluster as its metadata has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its id, from brokers that tell.
+    pub id: Option<String>,
+    /// The node that requests to the controller go to, if there is one.
+    pub controller: Option<i32>,
+    /// Its brokers, by id.
+    pub nodes: Vec<Node>,
+    /// Its topics, by name.
+    pub topics: Vec<Topic>,
 }
 
 /// A topic as the cluster's metadata has it.
@@ -89,13 +106,51 @@ impl Client {
     /// # Errors
     /// As [`ClientError`] says.
     pub fn topics(&mut self) -> Result<Vec<Topic>, ClientError> {
+        Ok(self.cluster()?.topics)
+    }
+
+    /// The cluster's id, its brokers, and all topics.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn cluster(&mut self) -> Result<Cluster, ClientError> {
         self.retry(|client, deadline| {
             let request =
                 MetadataRequest { topics: None, allow_auto_topic_creation: false, ..Default::default() };
-            let mut topics = client.ask_metadata(&request, deadline)?;
+            let answered = client.ask_metadata(&request, deadline)?;
+            let mut topics = answered.topics.into_iter().collect::<Result<Vec<Topic>, ClientError>>()?;
             topics.sort_by(|a, b| a.name.cmp(&b.name));
-            Ok(topics)
+            let nodes = client.nodes.values().cloned().collect();
+            Ok(Cluster { id: answered.cluster_id, controller: answered.controller, nodes, topics })
         })
+    }
+
+    /// Those of the topics that the broker tells about, by name, in one request; nothing is created.
+    pub(crate) fn topics_known<'n>(
+        &mut self,
+        names: impl Iterator<Item = &'n str>,
+        deadline: Instant,
+    ) -> Result<BTreeMap<String, Topic>, ClientError> {
+        let asked = |name| MetadataRequestTopic {
+            name: Some(Cow::Borrowed(name)),
+            ..MetadataRequestTopic::default()
+        };
+        let request = MetadataRequest {
+            topics: Some(names.map(asked).collect()),
+            allow_auto_topic_creation: false,
+            ..Default::default()
+        };
+        let mut known = BTreeMap::new();
+        for topic in self.ask_metadata(&request, deadline)?.topics {
+            match topic {
+                Ok(topic) => drop(known.insert(topic.name.clone(), topic)),
+                Err(e) if e.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION) => {}
+                Err(e) if e.is_retriable() => return Err(e),
+                // Not allowed to see it, or a name that no topic can have.
+                Err(_) => {}
+            }
+        }
+        Ok(known)
     }
 
     /// One topic, as it is now.
@@ -142,8 +197,8 @@ impl Client {
             allow_auto_topic_creation: creation == Creation::Allowed,
             ..Default::default()
         };
-        let mut topics = self.ask_metadata(&request, deadline)?;
-        let Some(topic) = topics.pop().filter(|topic| topic.name == name) else {
+        let mut topics = self.ask_metadata(&request, deadline)?.topics;
+        let Some(topic) = topics.pop().transpose()?.filter(|topic| topic.name == name) else {
             let why = format!("topic {name} was asked for, another came");
             return Err(ClientError::Answer { broker: self.any_broker(), api: ApiKey::Metadata, why });
         };
@@ -166,53 +221,72 @@ impl Client {
         found.leader.map(To::Node).ok_or_else(|| refuse(self, ErrorCode::LEADER_NOT_AVAILABLE))
     }
 
+    /// Makes the brokers of the cluster known.
+    pub(crate) fn ask_nodes(&mut self, deadline: Instant) -> Result<(), ClientError> {
+        let request = MetadataRequest {
+            topics: Some(Vec::new().into()),
+            allow_auto_topic_creation: false,
+            ..Default::default()
+        };
+        self.ask_metadata(&request, deadline).map(drop)
+    }
+
     fn ask_metadata(
         &mut self,
         request: &MetadataRequest<'_>,
         deadline: Instant,
-    ) -> Result<Vec<Topic>, ClientError> {
-        let (nodes, topics) = self.call(To::Any, request, Limits::until(deadline), |response, broker| {
-            let nodes: Vec<Node> = response
-                .brokers
-                .iter()
-                .filter_map(|b| {
-                    Some(Node { id: b.node_id, host: b.host.into_owned(), port: u16::try_from(b.port).ok()? })
-                })
-                .collect();
-            Ok((nodes, topics_of(&response, broker)))
-        })?;
+    ) -> Result<Answered, ClientError> {
+        let (nodes, answered) =
+            self.call(To::Any, request, Limits::until(deadline), |response, broker| {
+                let nodes: Vec<Node> = response.brokers.iter().filter_map(node_of).collect();
+                let answered = Answered {
+                    cluster_id: response.cluster_id.as_ref().map(|id| id.clone().into_owned()),
+                    controller: Some(response.controller_id).filter(|id| *id >= 0),
+                    topics: response.topics.iter().map(|topic| topic_of(topic, broker)).collect(),
+                };
+                Ok((nodes, answered))
+            })?;
         self.nodes = nodes.into_iter().map(|node| (node.id, node)).collect();
-        topics
+        Ok(answered)
     }
 }
 
-/// The topics, or what the first one that has an error says.
-fn topics_of(response: &MetadataResponse<'_>, broker: &str) -> Result<Vec<Topic>, ClientError> {
-    let mut topics = Vec::new();
-    for topic in &response.topics {
-        let name = topic.name.unwrap_or_default().into_owned();
-        if topic.error_code != 0 {
-            return Err(ClientError::Refused {
-                broker: broker.to_owned(),
-                api: ApiKey::Metadata,
-                about: format!("topic {name}"),
-                code: topic.error_code,
-                message: None,
-            });
-        }
-        let mut partitions: Vec<Partition> = topic
-            .partitions
-            .iter()
-            .map(|p| Partition {
-                index: p.partition_index,
-                leader: Some(p.leader_id).filter(|id| *id >= 0),
-                leader_epoch: p.leader_epoch,
-                replicas: p.replica_nodes.iter().collect(),
-                isr: p.isr_nodes.iter().collect(),
-            })
-            .collect();
-        partitions.sort_by_key(|p| p.index);
-        topics.push(Topic { name, id: topic.topic_id, is_internal: topic.is_internal, partitions });
+/// What Metadata tells beside the nodes.
+struct Answered {
+    cluster_id: Option<String>,
+    controller: Option<i32>,
+    topics: Vec<Result<Topic, ClientError>>,
+}
+
+/// A broker, unless its port is none.
+fn node_of(b: MetadataResponseBroker<'_>) -> Option<Node> {
+    let port = u16::try_from(b.port).ok()?;
+    Some(Node { id: b.node_id, host: b.host.into_owned(), port, rack: b.rack.map(Cow::into_owned) })
+}
+
+/// The topic, or the error that the broker has for it.
+fn topic_of(topic: MetadataResponseTopic<'_>, broker: &str) -> Result<Topic, ClientError> {
+    let name = topic.name.unwrap_or_default().into_owned();
+    if topic.error_code != 0 {
+        return Err(ClientError::Refused {
+            broker: broker.to_owned(),
+            api: ApiKey::Metadata,
+            about: format!("topic {name}"),
+            code: topic.error_code,
+            message: None,
+        });
     }
-    Ok(topics)
+    let mut partitions: Vec<Partition> = topic
+        .partitions
+        .iter()
+        .map(|p| Partition {
+            index: p.partition_index,
+            leader: Some(p.leader_id).filter(|id| *id >= 0),
+            leader_epoch: p.leader_epoch,
+            replicas: p.replica_nodes.iter().collect(),
+            isr: p.isr_nodes.iter().collect(),
+        })
+        .collect();
+    partitions.sort_by_key(|p| p.index);
+    Ok(Topic { name, id: topic.topic_id, is_internal: topic.is_internal, partitions })
 }

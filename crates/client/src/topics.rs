@@ -35,6 +35,51 @@ pub struct NewTopic {
     pub configs: Vec<(String, String)>,
 }
 
+/// A config of a topic, as it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicConfig {
+    /// Its key.
+    pub name: String,
+    /// Its value; `None` where there is none, or it is secret.
+    pub value: Option<String>,
+    /// Where the value comes from.
+    pub source: ConfigSource,
+}
+
+/// Where a config's value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// It was set for the topic.
+    Topic,
+    /// It was set for the brokers: in their files, or while they ran.
+    Broker,
+    /// Nobody set it.
+    Default,
+    /// The broker says something else.
+    Other,
+}
+
+impl ConfigSource {
+    fn of(code: i8) -> Self {
+        match code {
+            1 => Self::Topic,
+            2..=4 => Self::Broker,
+            5 => Self::Default,
+            _ => Self::Other,
+        }
+    }
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Topic => "topic",
+            Self::Broker => "broker",
+            Self::Default => "default",
+            Self::Other => "other",
+        }
+    }
+}
+
 impl Client {
     /// Makes a topic.
     ///
@@ -139,7 +184,16 @@ impl Client {
     /// # Errors
     /// As [`ClientError`] says.
     pub fn topic_configs(&mut self, name: &str) -> Result<Vec<(String, String)>, ClientError> {
-        const SET_FOR_THE_TOPIC: i8 = 1;
+        let own = self.topic_configs_in_force(name)?.into_iter();
+        let own = own.filter(|config| config.source == ConfigSource::Topic);
+        Ok(own.map(|config| (config.name, config.value.unwrap_or_default())).collect())
+    }
+
+    /// All configs that hold for a topic, by name.
+    ///
+    /// # Errors
+    /// As [`ClientError`] says.
+    pub fn topic_configs_in_force(&mut self, name: &str) -> Result<Vec<TopicConfig>, ClientError> {
         self.retry(|client, deadline| {
             let resource = DescribeConfigsResource {
                 resource_type: TOPIC,
@@ -156,11 +210,9 @@ impl Client {
                     return refusal(broker, ApiKey::DescribeConfigs, name, code, None).map(|()| Vec::new());
                 };
                 refusal(broker, ApiKey::DescribeConfigs, name, result.error_code, result.error_message)?;
-                let own = result.configs.iter().filter(|config| config.config_source == SET_FOR_THE_TOPIC);
-                let pair = |config: DescribeConfigsResourceResult<'_>| {
-                    (config.name.into_owned(), config.value.unwrap_or_default().into_owned())
-                };
-                Ok(own.map(pair).collect())
+                let mut configs: Vec<TopicConfig> = result.configs.iter().map(config_of).collect();
+                configs.sort_by(|a, b| a.name.cmp(&b.name));
+                Ok(configs)
             })
         })
     }
@@ -169,6 +221,14 @@ impl Client {
     pub(crate) fn broker_timeout_ms(&self, deadline: Instant) -> i32 {
         let wait = self.options.request_timeout.min(left(deadline)) * 9 / 10;
         i32::try_from(wait.as_millis()).unwrap_or(i32::MAX)
+    }
+}
+
+fn config_of(config: DescribeConfigsResourceResult<'_>) -> TopicConfig {
+    TopicConfig {
+        name: config.name.into_owned(),
+        value: config.value.map(Cow::into_owned),
+        source: ConfigSource::of(config.config_source),
     }
 }
 

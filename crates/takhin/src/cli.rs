@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::bench::args::BenchCommand;
+use crate::command::{bench::args::BenchCommand, group::args::GroupCommand};
 use crate::config::Profile;
 
 /// A Kafka-compatible streaming broker, and its tools.
@@ -35,10 +35,16 @@ pub(crate) enum Command {
     /// List, create, alter, delete and describe topics
     #[command(subcommand)]
     Topic(TopicCommand),
+    /// List, describe, delete, reset and export consumer groups
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Write records, one for each line of standard input
     Produce(ProduceArgs),
-    /// Print records
+    /// Print records, alone or as a member of a group
     Consume(ConsumeArgs),
+    /// Describe a cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
     /// Explain what batching does: who sends tiny batches, what that costs, what other settings would store
     #[command(subcommand)]
     Batch(BatchCommand),
@@ -48,6 +54,12 @@ pub(crate) enum Command {
     /// Check or show what is in a data directory, without a broker
     #[command(subcommand)]
     Data(DataCommand),
+    /// Print what a shell needs to complete this command line
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: CompletionShell,
+    },
     /// Print the version
     Version(OutputArgs),
 }
@@ -159,11 +171,42 @@ pub(crate) enum TopicCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Show all that holds for a topic, with where it comes from, or one value
+    #[command(subcommand)]
+    Config(TopicConfigCommand),
     /// Show a topic's configuration and partitions: leaders, replicas, first and next offsets
     Describe {
         /// Its name
         #[arg(value_name = "TOPIC")]
         name: String,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// `takhin topic config`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicConfigCommand {
+    /// Show every key with its value, and where that comes from
+    List {
+        /// The topic's name
+        #[arg(value_name = "TOPIC")]
+        topic: String,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Print the value of one key
+    Get {
+        /// The topic's name
+        #[arg(value_name = "TOPIC")]
+        topic: String,
+        /// The key, such as retention.ms
+        #[arg(value_name = "KEY")]
+        key: String,
         #[command(flatten)]
         cluster: ClusterArgs,
         #[command(flatten)]
@@ -219,10 +262,16 @@ pub(crate) struct ConsumeArgs {
     /// The topic
     #[arg(value_name = "TOPIC")]
     pub(crate) topic: String,
+    /// Read as a member of this group: what its other members read is left out, and what is printed is committed
+    #[arg(short, long, conflicts_with_all = ["partition", "offset", "from_time"])]
+    pub(crate) group: Option<String>,
+    /// A member that is not heard of for so long, in milliseconds, has left the group
+    #[arg(long, value_name = "MS", default_value_t = 45_000, requires = "group", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub(crate) session_timeout_ms: u64,
     /// The partitions, separated by commas, or all
     #[arg(short, long, value_name = "N|all", default_value = "all", value_parser = partitions)]
     pub(crate) partition: Partitions,
-    /// Begin with the first record there is, rather than with the next one to come
+    /// Begin with the first record there is, rather than with the next one to come; with a group, where it has no offset
     #[arg(short = 'f', long)]
     pub(crate) from_beginning: bool,
     /// Begin at this offset: a number, earliest or latest
@@ -262,6 +311,26 @@ pub(crate) struct ConsumeArgs {
     pub(crate) cluster: ClusterArgs,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// `takhin cluster`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClusterCommand {
+    /// Show its id, its brokers, and how many topics and partitions it has
+    Describe {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// Shells that complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CompletionShell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 /// `takhin batch`

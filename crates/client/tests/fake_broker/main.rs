@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // tests
 
 mod broker;
+mod groups;
 mod hostile;
 mod pipe;
 mod retries;

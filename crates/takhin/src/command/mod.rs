@@ -2,9 +2,12 @@
 
 mod batch;
 pub(crate) mod bench;
+mod cluster;
+mod completions;
 pub(crate) mod config;
 mod consume;
 mod data;
+pub(crate) mod group;
 mod produce;
 mod topic;
 
@@ -32,11 +35,14 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Some(Command::Serve(settings)) => serve::run(&settings),
         Some(Command::Config(command)) => config::run(command),
         Some(Command::Topic(command)) => topic::run(command),
+        Some(Command::Cluster(command)) => cluster::run(&command),
+        Some(Command::Group(command)) => group::run(&command),
         Some(Command::Produce(arguments)) => produce::run(&arguments),
         Some(Command::Consume(arguments)) => consume::run(&arguments),
         Some(Command::Batch(command)) => batch::run(&command),
         Some(Command::Bench(command)) => bench::run(&command),
         Some(Command::Data(command)) => data::run(&command),
+        Some(Command::Completions { shell }) => completions::run(shell),
         Some(Command::Version(form)) => version(&Output::new(&form)),
     }
 }

@@ -1,14 +1,14 @@
-//! `takhin topic list|create|alter|delete|describe`.
+//! `takhin topic list|create|alter|config|delete|describe`.
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use client::{At, Client, ClientError, NewTopic};
-use serde_json::json;
+use anyhow::{Context, Result};
+use client::{At, Client, ClientError, NewTopic, TopicConfig};
+use serde_json::{Value, json};
 use wire::ErrorCode;
 
 use crate::{
-    cli::{OutputArgs, TopicCommand},
+    cli::{OutputArgs, TopicCommand, TopicConfigCommand},
     output::{self, Output, Table},
 };
 
@@ -38,6 +38,12 @@ pub(crate) fn run(command: TopicCommand) -> Result<()> {
             let set = config.into_iter().map(|(key, value)| (key, Some(value)));
             let changes: Vec<_> = set.chain(delete_config.into_iter().map(|key| (key, None))).collect();
             alter(&mut super::client(&cluster), &name, &changes, &output)?;
+        }
+        TopicCommand::Config(TopicConfigCommand::List { topic, cluster, output }) => {
+            list_configs(&mut super::client(&cluster), &topic, &output)?;
+        }
+        TopicCommand::Config(TopicConfigCommand::Get { topic, key, cluster, output }) => {
+            show_config(&mut super::client(&cluster), &topic, &key, &output)?;
         }
         TopicCommand::Describe { name, cluster, output } => {
             describe(&mut super::client(&cluster), &name, &output)?;
@@ -97,6 +103,31 @@ fn alter(
     let json = json!({ "name": name, "configs": configs });
     Output::new(output).value(&json, |out| writeln!(out, "topic {name}: {}", shown(&configs)))?;
     Ok(())
+}
+
+fn list_configs(client: &mut Client, name: &str, output: &OutputArgs) -> Result<()> {
+    let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
+    let mut configs = Vec::new();
+    for config in client.topic_configs_in_force(name)? {
+        configs.push(config_json(&config));
+        table.row([config.name, config.value.unwrap_or_default(), config.source.name().to_owned()]);
+    }
+    Output::new(output).value(&json!(configs), |out| table.write(out))?;
+    Ok(())
+}
+
+fn show_config(client: &mut Client, name: &str, key: &str, output: &OutputArgs) -> Result<()> {
+    let configs = client.topic_configs_in_force(name)?;
+    let found = configs.into_iter().find(|config| config.name == key);
+    let config = found.with_context(|| format!("topic {name} has no config {key}"))?;
+    Output::new(output).value(&config_json(&config), |out| {
+        writeln!(out, "{}", config.value.as_deref().unwrap_or_default())
+    })?;
+    Ok(())
+}
+
+fn config_json(config: &TopicConfig) -> Value {
+    json!({ "key": config.name, "value": config.value, "from": config.source.name() })
 }
 
 fn shown(configs: &BTreeMap<String, String>) -> String {

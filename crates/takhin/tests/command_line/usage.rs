@@ -47,6 +47,17 @@ fn wrong_usage_is_status_2() {
         &["consume", "t", "--partition", "x"],
         &["consume", "t", "--offset", "-5"],
         &["consume", "t", "--offset", "3", "--from-beginning"],
+        &["consume", "t", "--group", "g", "--partition", "0"],
+        &["consume", "t", "--session-timeout-ms", "6000"],
+        &["group", "describe"],
+        &["group", "describe", "g", "--all"],
+        &["group", "delete"],
+        &["group", "delete-offsets", "g"],
+        &["group", "reset", "g", "--topic", "t"],
+        &["group", "reset", "g", "--topic", "t", "--to-earliest", "--to-latest"],
+        &["group", "reset", "g", "--topic", "t", "--to-time", "yesterday"],
+        &["topic", "config", "get", "t"],
+        &["completions", "tcsh"],
     ] {
         let said = run(arguments);
         assert_eq!((said.status, said.out.as_str()), (2, ""), "{arguments:?}: {}", said.err);
@@ -63,6 +74,16 @@ fn a_broker_that_is_not_there_is_one_line_and_status_1() {
         &["topic", "describe", "t"],
         &["produce", "t"],
         &["consume", "t"],
+        &["consume", "t", "--group", "g"],
+        &["cluster", "describe"],
+        &["topic", "config", "list", "t"],
+        &["group", "list"],
+        &["group", "describe", "g"],
+        &["group", "describe", "--all"],
+        &["group", "delete", "g"],
+        &["group", "delete-offsets", "g", "--topic", "t"],
+        &["group", "reset", "g", "--topic", "t", "--to-latest"],
+        &["group", "export", "g"],
     ] {
         let said = run(&[arguments, &["--bootstrap-server", "127.0.0.1:1"]].concat());
         assert_eq!((said.status, said.out.as_str()), (1, ""), "{arguments:?}");
@@ -127,6 +148,17 @@ fn the_version_is_told() {
         assert_eq!(run(arguments).out, format!("takhin {}\n", env!("CARGO_PKG_VERSION")));
     }
     assert!(run(&["version", "-o", "json"]).out.contains("\"version\""));
+}
+
+#[test]
+fn shells_are_told_how_to_complete() {
+    for (shell, mark) in
+        [("bash", "complete -F _takhin"), ("zsh", "#compdef takhin"), ("fish", "complete -c takhin")]
+    {
+        let said = run(&["completions", shell]);
+        assert_eq!(said.status, 0, "{}", said.err);
+        assert!(said.out.contains(mark) && said.out.contains("delete-offsets"), "{shell}");
+    }
 }
 
 #[test]
