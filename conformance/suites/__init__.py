@@ -1,0 +1,16 @@
+"""The report card: other people's own test suites, run against a broker and told test by test (docs/report-card.md).
+
+Each suite is a module with the same few names:
+
+- `NAME`, `WHAT`: how it is called, and what it is, in a line;
+- `SETTINGS`: what the broker needs, in Kafka's names; `SETTINGS_OF`: what one kind of broker needs besides;
+- `SHORT`: a few of its tests, a minute or less in all, that stand for it in the default test run;
+- `REASONS`: (pattern of test names, reason) of what this broker can't pass yet, from `suites.reasons`;
+- `prepare()`: downloads and builds what is not in the cache yet;
+- `run(broker, only=None)`: runs its tests, or those in `only`, and returns {name: "pass", "fail" or "skip"}, read from
+  what the suite itself prints; every process it starts has a time limit.
+"""
+
+from suites import franz_go
+
+SUITES = {suite.NAME: suite for suite in (franz_go,)}
