@@ -32,12 +32,12 @@ def arguments():
 
 
 def names_wanted(suite, given):
-    """The names of tests that were asked for, None for all: names are known from the page and the allow-list."""
+    """The names of tests that were asked for, None for all: names are known from the suite, the page and the allow-list."""
     if given.short:
         return set(suite.SHORT)
     if given.only is None:
         return None
-    known = set(page.read().get(suite.NAME, {})) | allowed.names(suite) | set(suite.SHORT)
+    known = set(page.read().get(suite.NAME, {})) | allowed.names(suite) | set(suite.tests())
     return {name for name in known if fnmatch.fnmatchcase(name, given.only)} or {given.only}
 
 

@@ -37,7 +37,7 @@ def _source():
     return folder(NAME) / VERSION / "source"
 
 
-def _tests():
+def tests():
     """Names of the tests that talk to a broker, in the order of the source."""
     names = []
     for path in sorted((_source() / "pkg" / "kgo").glob("*_test.go")):
@@ -73,7 +73,7 @@ def run(broker, only=None):
         "KGO_TEST_STABLE_FETCH": "true",
         "KGO_LOG_LEVEL": "none",
     }
-    left = [name for name in _tests() if only is None or name in {o.split("/")[0] for o in only}]
+    left = [name for name in tests() if only is None or name in {o.split("/")[0] for o in only}]
     results = {}
     for beginning, limit in PROCESSES:
         names = [name for name in left if name.startswith(beginning)]
