@@ -4,6 +4,7 @@ Each suite is a module with the same few names:
 
 - `NAME`, `WHAT`: how it is called, and what it is, in a line;
 - `SETTINGS`: what the broker needs, in Kafka's names; `SETTINGS_OF`: what one kind of broker needs besides;
+- `PORT`, if it has to be that one;
 - `SHORT`: a few of its tests, a minute or less in all, that stand for it in the default test run;
 - `REASONS`: (pattern of test names, reason) of what this broker can't pass yet, from `suites.reasons`;
 - `tests()`: the names of its tests as far as they can be told without running them;
@@ -12,6 +13,6 @@ Each suite is a module with the same few names:
   what the suite itself prints; every process it starts has a time limit.
 """
 
-from suites import franz_go, kafka_python
+from suites import confluent, franz_go, java_old, java_tools, kafka_python
 
-SUITES = {suite.NAME: suite for suite in (franz_go, kafka_python)}
+SUITES = {suite.NAME: suite for suite in (franz_go, kafka_python, confluent, java_old, java_tools)}

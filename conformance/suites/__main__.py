@@ -45,7 +45,7 @@ def run(suite, kind, only):
     """One suite on a fresh broker of this kind."""
     settings = {**suite.SETTINGS, **suite.SETTINGS_OF.get(kind, {})}
     with tempfile.TemporaryDirectory(prefix="card-") as directory:
-        broker = KINDS[kind](directory, settings)
+        broker = KINDS[kind](directory, settings, getattr(suite, "PORT", None))
         process.log_path(suite.NAME, broker).unlink(missing_ok=True)
         try:
             with broker:

@@ -34,7 +34,7 @@ class Stage:
         path.write_text(text)
         return path
 
-    def properties(self, name, **values):
+    def properties(self, name, /, **values):
         return self.file(name, "".join(f"{k.replace('_', '.')}={v}\n" for k, v in values.items()))
 
     def tool(self, program, *arguments, limit=90):
