@@ -13,6 +13,6 @@ Each suite is a module with the same few names:
   what the suite itself prints; every process it starts has a time limit.
 """
 
-from suites import confluent, franz_go, java_old, java_tools, kafka_python
+from suites import confluent, connect, franz_go, java_old, java_tools, kafka_python, librdkafka, rdkafka
 
-SUITES = {suite.NAME: suite for suite in (franz_go, kafka_python, confluent, java_old, java_tools)}
+SUITES = {suite.NAME: suite for suite in (franz_go, kafka_python, rdkafka, librdkafka, confluent, java_tools, java_old, connect)}

@@ -22,7 +22,8 @@ ROW = re.compile(r"^\| `(.+?)` \| (\w+|–) \| (\w+|–) \|", re.MULTILINE)
 
 def reason(suite, test):
     """Why `test` can't pass here yet."""
-    return next((why for pattern, why in suite.REASONS if fnmatch.fnmatchcase(test, pattern)), UNEXPLAINED)
+    fitting = (why for pattern, why in suite.REASONS if test == pattern or fnmatch.fnmatchcase(test, pattern))
+    return next(fitting, UNEXPLAINED)
 
 
 def counts(results):
