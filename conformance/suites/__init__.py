@@ -15,4 +15,7 @@ Each suite is a module with the same few names:
 
 from suites import confluent, connect, franz_go, java_old, java_tools, kafka_python, librdkafka, rdkafka
 
-SUITES = {suite.NAME: suite for suite in (franz_go, kafka_python, rdkafka, librdkafka, confluent, java_tools, java_old, connect)}
+SUITES = {
+    suite.NAME: suite
+    for suite in (franz_go, kafka_python, rdkafka, librdkafka, confluent, java_tools, java_old, connect)
+}

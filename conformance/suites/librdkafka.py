@@ -20,6 +20,8 @@ SETTINGS_OF = {}
 SHORT = ("0012_produce_consume", "0014_reconsume_191", "0019_list_groups", "0034_offset_reset", "0040_io_event")
 REASONS = (
     ("0044_partition_cnt", not_yet("CreatePartitions")),
+    ("0069_consumer_add_parts", not_yet("CreatePartitions")),
+    ("0077_compaction", not_yet("compaction")),
     ("0098_consumer_txn", TRANSACTIONS),
 )
 TEST = re.compile(r"^\s*_TEST\(\s*(00\w+),\s*([^)]*)", re.MULTILINE)
