@@ -70,8 +70,8 @@ class Broker:
 
 class Takhin(Broker):
     kind = "takhin"
-    # Ours has another name for one of Kafka's settings.
-    NAMES = {"message.max.bytes": "max.message.bytes"}
+    # Ours has other names for some of Kafka's settings.
+    NAMES = {"message.max.bytes": "max.message.bytes", "node.id": "broker.id"}
     # Settings that are not Kafka's.
     OURS = ("storage.", "metrics.", "health.")
     STOP_SECONDS = 20
@@ -178,9 +178,12 @@ class Kafka(Broker):
         self.log_path = self.directory / "server.log"
 
     def start(self, wait_s=180):
+        settings = dict(self.settings)
+        # The node's number is in more than one setting.
+        node_id = str(settings.pop("node.id", 1))
         done = subprocess.run(
-            [PEER / "kafka-up", str(self.port), str(self.directory)] + [f"{k}={v}" for k, v in self.settings.items()],
-            env={**os.environ, "WAIT_S": str(wait_s), "KAFKA_HEAP": "-Xms256m -Xmx768m"},
+            [PEER / "kafka-up", str(self.port), str(self.directory)] + [f"{k}={v}" for k, v in settings.items()],
+            env={**os.environ, "WAIT_S": str(wait_s), "KAFKA_HEAP": "-Xms256m -Xmx768m", "NODE_ID": node_id},
             capture_output=True,
             text=True,
             check=False,
