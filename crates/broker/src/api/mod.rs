@@ -22,3 +22,6 @@ pub(crate) const NEW_PARTITIONS_MAX: usize = 10_000;
 
 /// Kafka's own log of its metadata; it lets nobody create a topic of that name.
 pub(crate) const METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// Features (KIP-584) that are served, each at its only level: groups of the consumer protocol (KIP-848).
+pub(crate) const FEATURES: [(&str, i16); 1] = [("group.version", 1)];

@@ -1,13 +1,14 @@
 //! UpdateFeatures: key 57, versions 0–2, flexible. Upgrade types and validation only since 1, no answer per feature since 2.
 //!
-//! There are no features to update (see `session::api_versions`), so that every update is refused, as Kafka refuses those of
-//! features that it has not: the whole request, with the first one's text.
+//! The features that there are have one level each (`api::FEATURES`), so that an update that changes anything is refused: the whole request, with
+//! the first one's text; for features that it has not, in Kafka's words.
 
 use std::rc::Rc;
 
 use wire::error::ErrorCode;
 use wire::message::update_features::{FeatureUpdateKey, UpdateFeaturesRequest, UpdateFeaturesResponse};
 
+use crate::api::FEATURES;
 use crate::dispatch::Caller;
 use crate::server::Broker;
 
@@ -20,7 +21,7 @@ pub(crate) fn handle<'a>(
     _caller: &Caller<'_>,
     request: UpdateFeaturesRequest<'_>,
 ) -> UpdateFeaturesResponse<'a> {
-    let Some(update) = request.feature_updates.iter().next() else {
+    let Some(update) = request.feature_updates.iter().find(|update| !is_in_force(update)) else {
         return UpdateFeaturesResponse { error_message: None, ..UpdateFeaturesResponse::default() };
     };
     let why = why_not(&update, broker.node().broker_id());
@@ -36,9 +37,18 @@ pub(crate) fn handle<'a>(
     }
 }
 
+/// Whether an update asks for what is.
+fn is_in_force(update: &FeatureUpdateKey<'_>) -> bool {
+    UPGRADE_TYPES.contains(&update.upgrade_type)
+        && FEATURES.contains(&(&*update.feature, update.max_version_level))
+}
+
 fn why_not(update: &FeatureUpdateKey<'_>, broker_id: i32) -> String {
     if !UPGRADE_TYPES.contains(&update.upgrade_type) {
         return "The controller does not support the given upgrade type.".to_owned();
+    }
+    if let Some((_, level)) = FEATURES.iter().find(|(name, _)| *name == update.feature) {
+        return format!("Local controller {broker_id} only supports version {level}.");
     }
     match update.max_version_level {
         ..0 => "A feature version cannot be less than 0.".to_owned(),

@@ -3,18 +3,21 @@
 //! Lists what is served, keys ascending. Produce is listed from version 0 although 0 to 2 are refused, as in Kafka: older
 //! librdkafka compresses only towards a broker that lists them (KAFKA-18659).
 //!
-//! No features are listed, supported or finalized: each stands for something that is not served (groups of the new protocol,
-//! transactions, share groups, streams), and `metadata.version` and `kraft.version` are about Kafka's own controllers. Clients
-//! take a missing feature as level 0.
+//! Of Kafka's features `group.version` is listed: groups of the consumer protocol. The others stand for what is not served
+//! (transactions of the second kind, share groups, streams), and `metadata.version` and `kraft.version` are about Kafka's own
+//! controllers. Clients take a missing feature as level 0.
 
 use std::rc::Rc;
 
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
 use wire::frame;
-use wire::message::api_versions::{ApiVersion, ApiVersionsRequest, ApiVersionsResponse};
+use wire::message::api_versions::{
+    ApiVersion, ApiVersionsRequest, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use wire::primitive::{Message, Writer};
 
+use crate::api::FEATURES;
 use crate::dispatch::{Caller, SERVED};
 use crate::server::Broker;
 
@@ -49,7 +52,22 @@ pub(crate) fn handle<'a>(
     }
     let mut served = SERVED.to_vec();
     served.sort_unstable();
-    ApiVersionsResponse { api_keys: served.into_iter().map(listed).collect(), ..Default::default() }
+    ApiVersionsResponse {
+        api_keys: served.into_iter().map(listed).collect(),
+        supported_features: FEATURES.into_iter().map(supported).collect(),
+        // Features never change, so that they are of the first epoch for ever.
+        finalized_features_epoch: 0,
+        finalized_features: FEATURES.into_iter().map(finalized).collect(),
+        ..Default::default()
+    }
+}
+
+fn supported<'a>((name, level): (&'a str, i16)) -> SupportedFeatureKey<'a> {
+    SupportedFeatureKey { name: name.into(), min_version: level, max_version: level }
+}
+
+fn finalized<'a>((name, level): (&'a str, i16)) -> FinalizedFeatureKey<'a> {
+    FinalizedFeatureKey { name: name.into(), min_version_level: level, max_version_level: level }
 }
 
 /// Answers a request of a version that is not served: in version 0, which every client can read, with the versions that it
