@@ -7,6 +7,7 @@ import pytest
 import raw
 from brokers import KINDS
 from desk import Desk
+from topics import create
 
 
 def pytest_addoption(parser):
@@ -112,6 +113,32 @@ def desks(broker, kafka_peer):
         with raw.Connection(b) as connection:
             raw.producer_id(connection)
     return [Desk(kafka_peer), Desk(broker)]
+
+
+@pytest.fixture(scope="session")
+def peers(kafka_peer, tmp_path_factory):
+    """Apache Kafka and ours, with two topics and coordinators of groups that answer."""
+    broker = _running("takhin", tmp_path_factory.mktemp("groups"), {"group.initial.rebalance.delay.ms": 0})
+    both = [kafka_peer, broker]
+    for one in both:
+        create(one, "groups-t", partitions=3)
+        create(one, "groups-u", partitions=1)
+        wait_for_coordinator(one)
+    yield both
+    _RUNNING.remove(broker)
+    broker.stop()
+
+
+def wait_for_coordinator(broker):
+    """Kafka makes its topic of offsets first."""
+    with raw.Connection(broker) as connection:
+        for _ in range(200):
+            listed = connection.ask("ListGroups", 0)
+            found = connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=["any"])
+            told = connection.ask("OffsetFetch", 8, Groups=[{"GroupId": "any", "Topics": None}])
+            if not any(a["ErrorCode"] for a in (listed, found["Coordinators"][0], told["Groups"][0])):
+                return
+    raise AssertionError("no coordinator of groups")
 
 
 _NUMBERS = itertools.count()

@@ -5,7 +5,7 @@ import time
 import uuid
 
 import pytest
-from test_groups_side_by_side import DELETE, DESCRIBE, LIST, Story, both, coordinator, peers  # noqa: F401
+from test_groups_side_by_side import DELETE, DESCRIBE, LIST, Story, both
 
 BEAT, TELL = "ConsumerGroupHeartbeat", "ConsumerGroupDescribe"
 
@@ -34,7 +34,7 @@ class Members(Story):
         return self.ask(TELL, version, GroupIds=list(groups) or [self.group])
 
 
-def tell_both(peers, story):  # noqa: F811
+def tell_both(peers, story):
     return both(peers, story, Members)
 
 
@@ -56,7 +56,7 @@ def settle(it, version, **epochs):
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_a_group_from_its_first_to_its_last_member(peers, version):  # noqa: F811
+def test_a_group_from_its_first_to_its_last_member(peers, version):
     """Could break: epochs, when an assignment is told, who waits for whom."""
 
     def story(it):
@@ -128,7 +128,7 @@ def counted(entry):
     ],
     ids=str,
 )
-def test_a_first_heartbeat_that_is_odd(peers, more):  # noqa: F811
+def test_a_first_heartbeat_that_is_odd(peers, more):
     """Could break: the error by which a client knows what is wrong with its settings."""
 
     def story(it):
@@ -139,7 +139,7 @@ def test_a_first_heartbeat_that_is_odd(peers, more):  # noqa: F811
     tell_both(peers, count_only(story))
 
 
-def test_epochs_that_are_not_the_members(peers):  # noqa: F811
+def test_epochs_that_are_not_the_members(peers):
     """Could break: a member that was put out must hear so, one whose answer was lost must not."""
 
     def story(it):
@@ -171,7 +171,7 @@ def test_epochs_that_are_not_the_members(peers):  # noqa: F811
     tell_both(peers, count_only(story))
 
 
-def test_static_members(peers):  # noqa: F811
+def test_static_members(peers):
     """Could break: a static member that goes for a while keeps what it has; another process may not take it before."""
 
     def story(it):
@@ -190,7 +190,7 @@ def test_static_members(peers):  # noqa: F811
     tell_both(peers, count_only(story))
 
 
-def test_an_empty_group_changes_its_protocol(peers):  # noqa: F811
+def test_an_empty_group_changes_its_protocol(peers):
     """Could break: a group whose last member has left may be used with the other protocol, and keeps its offsets."""
 
     def story(it):
@@ -209,7 +209,7 @@ def test_an_empty_group_changes_its_protocol(peers):  # noqa: F811
     tell_both(peers, count_only(story))
 
 
-def test_an_expression_stands_for_the_topics_that_match(peers):  # noqa: F811
+def test_an_expression_stands_for_the_topics_that_match(peers):
     """Could break: a consumer that subscribes by a pattern. Kafka looks for topics beside its answers, so that it tells later."""
 
     def story(it):

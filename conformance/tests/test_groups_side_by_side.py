@@ -11,7 +11,6 @@ import pytest
 import raw
 from desk import masked
 from schema import API
-from topics import create
 
 JOIN, SYNC, BEAT, LEAVE, COMMIT, FETCH = (
     "JoinGroup",
@@ -24,37 +23,6 @@ JOIN, SYNC, BEAT, LEAVE, COMMIT, FETCH = (
 DELETE_OFFSETS, DESCRIBE, LIST, DELETE = "OffsetDelete", "DescribeGroups", "ListGroups", "DeleteGroups"
 FIND = "FindCoordinator"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
-
-@pytest.fixture(scope="module")
-def peers(kafka_peer, tmp_path_factory):
-    """Apache Kafka and ours, with a group each, so that both have their topic of offsets."""
-    from brokers import Takhin
-
-    settings = {"num.partitions": 3, "group.initial.rebalance.delay.ms": 0}
-    with Takhin(tmp_path_factory.mktemp("groups"), settings) as ours:
-        both = [kafka_peer, ours]
-        for broker in both:
-            create(broker, "groups-t", partitions=3)
-            create(broker, "groups-u", partitions=1)
-            coordinator(broker)
-        yield both
-
-
-def coordinator(broker):
-    """Waits until the broker coordinates groups: Kafka makes its topic first."""
-    with raw.Connection(broker) as connection:
-        for _ in range(200):
-            answer = connection.ask(LIST, 0)
-            found = connection.ask(FIND, 4, KeyType=0, CoordinatorKeys=["any"])
-            committed = connection.ask(FETCH, 8, Groups=[{"GroupId": "any", "Topics": None}])
-            if (answer["ErrorCode"], found["Coordinators"][0]["ErrorCode"], committed["Groups"][0]["ErrorCode"]) == (
-                0,
-                0,
-                0,
-            ):
-                return
-    raise AssertionError("no coordinator of groups")
 
 
 class Story:

@@ -11,7 +11,13 @@ from topics import create
 
 pytestmark = pytest.mark.usefixtures("_only_ours")
 # These are written only where there is something to count; a test below has something.
-ONLY_WHEN = {"takhin_kafka_request_errors_total", "takhin_batch_target_records"}
+ONLY_WHEN = {
+    "takhin_kafka_request_errors_total",
+    "takhin_batch_target_records",
+    "takhin_consumer_group_lag_offsets",
+    "takhin_consumer_group_members",
+    "takhin_consumer_group_state",
+}
 
 
 def explained():
