@@ -8,7 +8,13 @@ NODES = "needs several nodes"
 SOONER = "the test wants a topic's automatic creation to take more than 100 ms"
 NOT_YET = "not yet"
 UNEXPLAINED = "**unexplained**"
+FAULT = "**fault**"
 
 
 def not_yet(what):
     return f"{NOT_YET}: {what}"
+
+
+def fault(what):
+    """A wrong answer that is known, and to be put right."""
+    return f"{FAULT}: {what}"
