@@ -25,6 +25,8 @@ use crate::server::Broker;
 const ASKED_MAX: usize = 16;
 /// Groups that are told of one by one.
 const GROUPS_SHOWN_MAX: usize = 1000;
+/// Committed offsets that are told of: they are gathered where requests are served, and Prometheus keeps a series for each.
+const OFFSETS_SHOWN_MAX: usize = 10_000;
 
 /// Asks a broker how it stands; clones ask the same one. May go to any thread.
 #[derive(Clone)]
@@ -141,7 +143,7 @@ pub(crate) fn answer_observers(
                 flows: broker.flows.topics(&broker.node().image()),
                 old_readers: broker.flows.old_readers(Instant::now()),
                 groups: broker.groups.counts(),
-                group_summaries: broker.groups.summaries(GROUPS_SHOWN_MAX),
+                group_summaries: broker.groups.summaries(GROUPS_SHOWN_MAX, OFFSETS_SHOWN_MAX),
                 group_work: broker.groups.work(),
                 are_groups_ready: broker.groups.is_ready(),
                 kafka_port,

@@ -173,11 +173,11 @@ impl GroupHost {
         counts
     }
 
-    /// Some groups, as they are seen from outside.
-    pub(crate) fn summaries(&self, groups_max: usize) -> Vec<GroupSummary> {
+    /// Some groups, as they are seen from outside, with some of their offsets.
+    pub(crate) fn summaries(&self, groups_max: usize, offsets_max: usize) -> Vec<GroupSummary> {
         let mut summaries = Vec::new();
         for seat in self.seats.borrow().iter() {
-            seat.summarize(&mut summaries, groups_max);
+            seat.summarize(&mut summaries, groups_max, offsets_max);
         }
         summaries
     }

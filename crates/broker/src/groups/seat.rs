@@ -146,10 +146,11 @@ impl Seat {
         self.with(|serving| serving.groups.counts()).unwrap_or_default()
     }
 
-    /// Adds what is seen of its groups from outside, up to `groups_max` groups in all.
-    pub(super) fn summarize(&self, into: &mut Vec<GroupSummary>, groups_max: usize) {
-        let left = groups_max.saturating_sub(into.len());
-        self.with(|serving| into.extend(serving.groups.summaries().take(left)));
+    /// Adds what is seen of its groups from outside, up to `groups_max` groups and `offsets_max` offsets in all.
+    pub(super) fn summarize(&self, into: &mut Vec<GroupSummary>, groups_max: usize, offsets_max: usize) {
+        let groups_left = groups_max.saturating_sub(into.len());
+        let offsets_left = offsets_max - into.iter().map(|group| group.offsets.len()).sum::<usize>();
+        self.with(|serving| into.extend(serving.groups.summaries(offsets_left).take(groups_left)));
     }
 
     pub(super) fn next_deadline(&self) -> Option<Duration> {

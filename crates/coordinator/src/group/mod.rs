@@ -15,6 +15,7 @@ mod kind;
 mod offsets;
 mod partition;
 mod rewrite;
+mod session;
 mod settings;
 mod timers;
 mod topics;
@@ -36,6 +37,7 @@ use self::offsets::Offsets;
 use self::timers::Timers;
 use crate::record::{ConsumerRecord, Record};
 
+pub use consumer::ASSIGNORS;
 pub use partition::partition_of;
 pub use rewrite::Rewritten;
 pub use settings::GroupSettings;
@@ -113,7 +115,7 @@ pub struct GroupSummary {
     pub state: &'static str,
     /// Its members.
     pub members: usize,
-    /// What it has committed: topic, partition, offset.
+    /// What it has committed, as far as that was asked for: topic, partition, offset.
     pub offsets: Vec<(Arc<str>, i32, i64)>,
 }
 
@@ -253,17 +255,14 @@ impl Groups {
         counts
     }
 
-    /// Every group, by id; with what it has committed, as far as that is asked for while it is gone through.
-    pub fn summaries(&self) -> impl Iterator<Item = GroupSummary> {
-        self.groups.iter().map(|(id, group)| GroupSummary {
-            group: id.clone(),
-            state: group.state_name(),
-            members: group.members(),
-            offsets: self
-                .offsets
-                .of_group(id)
-                .map(|(topic, partition, of)| (topic.clone(), partition, of.offset))
-                .collect(),
+    /// Every group, by id; with what it has committed, up to `offsets_max` offsets of all groups together.
+    pub fn summaries(&self, mut offsets_max: usize) -> impl Iterator<Item = GroupSummary> {
+        self.groups.iter().map(move |(id, group)| {
+            let offsets = self.offsets.of_group(id).take(offsets_max);
+            let offsets: Vec<_> =
+                offsets.map(|(topic, partition, of)| (topic.clone(), partition, of.offset)).collect();
+            offsets_max -= offsets.len();
+            GroupSummary { group: id.clone(), state: group.state_name(), members: group.members(), offsets }
         })
     }
 

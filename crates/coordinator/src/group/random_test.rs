@@ -190,8 +190,10 @@ impl World {
     /// What a coordinator would read now has the last commit that was acknowledged, or one behind it.
     fn check_log(&self) {
         let again = replayed(&self.desk.settings, &self.desk.log);
-        let found =
-            again.summaries().next().and_then(|group| group.offsets.first().map(|(_, _, offset)| *offset));
+        let found = again
+            .summaries(usize::MAX)
+            .next()
+            .and_then(|group| group.offsets.first().map(|(_, _, offset)| *offset));
         let acknowledged = self.commits.iter().rposition(|commit| commit.is_acknowledged);
         let Some(acknowledged) = acknowledged else { return };
         let may_be = &self.commits[acknowledged..];

@@ -8,9 +8,6 @@ use prometheus_client::metrics::MetricType;
 
 use super::{Page, gauge};
 
-/// Partitions of groups whose lag is shown: Prometheus keeps a series for each.
-const LAGS_MAX: usize = 10_000;
-
 pub(super) fn of_groups(
     observation: &Observation,
     partitions: &[PartitionStats<'_>],
@@ -61,7 +58,7 @@ pub(super) fn of_groups(
         "takhin_consumer_group_lag_offsets",
         "Offsets from what a group has committed of a partition to its end.",
         MetricType::Gauge,
-        lags.take(LAGS_MAX),
+        lags,
         gauge,
     )
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use cluster::metadata::{Topic, check_topic_name};
+use cluster::metadata::check_topic_name;
 use wire::error::ErrorCode;
 
 use super::topic_config::{self, ResourceType};
@@ -65,7 +65,7 @@ pub(super) fn check_topic(resource_type: i8, name: &str) -> Result<&str, Refusal
 }
 
 /// Checks each new value, and all that would be in force together.
-pub(super) fn check_changed(changes: &Changes, configs: &BTreeMap<String, String>) -> Result<(), Refusal> {
+fn check_changed(changes: &Changes, configs: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let refused = |error: topic_config::ConfigError| (ErrorCode::INVALID_CONFIG, error.to_string());
     let mut all = configs.clone();
     for (name, value) in changes {
@@ -80,13 +80,26 @@ pub(super) fn check_changed(changes: &Changes, configs: &BTreeMap<String, String
     topic_config::check_together(&all).map_err(refused)
 }
 
-pub(super) fn no_topic(name: &str) -> Refusal {
+fn no_topic(name: &str) -> Refusal {
     (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("The topic '{name}' does not exist."))
 }
 
-/// Changes a topic's configs; comes back when that is committed.
-pub(super) async fn change(broker: &Broker, topic: &Topic, changes: Changes) -> Result<(), Refusal> {
-    if changes.is_empty() {
+/// Changes a topic's configs, or only says whether it could; comes back when that is committed.
+///
+/// What is wrong in itself is said first, also of a topic that is not there.
+pub(super) async fn change(
+    broker: &Broker,
+    name: &str,
+    validate_only: bool,
+    changes_of: impl FnOnce(&BTreeMap<String, String>) -> Result<Changes, Refusal>,
+) -> Result<(), Refusal> {
+    let topic = broker.node().image().topic(name).cloned();
+    let none = BTreeMap::new();
+    let configs = topic.as_ref().map_or(&none, |topic| &topic.configs);
+    let changes = changes_of(configs)?;
+    check_changed(&changes, configs)?;
+    let topic = topic.ok_or_else(|| no_topic(name))?;
+    if validate_only || changes.is_empty() {
         return Ok(());
     }
     let altered = broker.node().alter_topic_configs(topic.id, changes).await;

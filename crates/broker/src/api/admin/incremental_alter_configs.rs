@@ -14,8 +14,7 @@ use wire::message::incremental_alter_configs::{
 };
 
 use super::config_changes::{
-    Changes, NAMED_TWICE, Refusal, change, check_changed, check_names, check_topic, invalid, named_twice,
-    no_topic,
+    Changes, NAMED_TWICE, Refusal, change, check_names, check_topic, invalid, named_twice,
 };
 use super::topic_config;
 use crate::api::NAMED_MAX;
@@ -61,17 +60,7 @@ async fn alter(
     let is_null = |config: &AlterableConfig<'_>| config.config_operation != DELETE && config.value.is_none();
     check_names(resource.configs.iter().map(|config| (is_null(&config), config.name)))?;
     let name = check_topic(resource.resource_type, &resource.resource_name)?;
-    // What is wrong in itself is said first, also of a topic that is not there.
-    let topic = broker.node().image().topic(name).cloned();
-    let none = BTreeMap::new();
-    let configs = topic.as_ref().map_or(&none, |topic| &topic.configs);
-    let changes = changes_of(resource, configs)?;
-    check_changed(&changes, configs)?;
-    let topic = topic.ok_or_else(|| no_topic(name))?;
-    match validate_only {
-        true => Ok(()),
-        false => change(broker, &topic, changes).await,
-    }
+    change(broker, name, validate_only, |configs| changes_of(resource, configs)).await
 }
 
 fn changes_of(

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use coordinator::group::ASSIGNORS;
 use coordinator::group::command::{Command, ConsumerBeat, ConsumerBeatReply, Reply};
 use coordinator::record::Partitions;
 use wire::error::ErrorCode;
@@ -27,8 +28,6 @@ const LEAVES: i32 = -1;
 const LEAVES_FOR_A_WHILE: i32 = -2;
 /// What it was before.
 const NOT_SAID: i32 = -1;
-/// Kafka's names of the assignors, in its order.
-const ASSIGNORS: [&str; 2] = ["uniform", "range"];
 
 type Refused = (ErrorCode, Box<str>);
 

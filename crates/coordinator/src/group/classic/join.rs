@@ -166,9 +166,7 @@ impl ClassicGroup {
         let fenced = JoinReply::refused(ErrorCode::FENCED_INSTANCE_ID, member.id.clone());
         self.answer_join(&mut member, step.out, fenced);
         answer_sync(&mut member, step.out, SyncReply::refused(ErrorCode::FENCED_INSTANCE_ID));
-        if let Some(at) = member.looked_at.take() {
-            step.timers.remove(at, self.session_timer(from));
-        }
+        member.session.forget(step.timers, self.session_timer(from));
         if self.pending_syncs.remove(from) {
             self.pending_syncs.insert(to.clone());
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::group::command::{Join, Protocol, Ticket};
+use crate::group::session::Session;
 use crate::record::MemberMetadata;
 
 /// Who it is, what it can do, and what it waits for.
@@ -26,10 +27,7 @@ pub(super) struct Member {
     pub(super) joining: Option<Ticket>,
     /// It waits for its assignment.
     pub(super) syncing: Option<Ticket>,
-    /// When its session ends.
-    pub(super) session_ends: Duration,
-    /// When somebody looks whether it has; at that time or before it.
-    pub(super) looked_at: Option<Duration>,
+    pub(super) session: Session,
 }
 
 impl Member {
@@ -46,8 +44,7 @@ impl Member {
             is_new: true,
             joining: None,
             syncing: None,
-            session_ends: Duration::ZERO,
-            looked_at: None,
+            session: Session::default(),
         }
     }
 
@@ -66,8 +63,7 @@ impl Member {
             is_new: false,
             joining: None,
             syncing: None,
-            session_ends: Duration::ZERO,
-            looked_at: None,
+            session: Session::default(),
         }
     }
 

@@ -284,9 +284,7 @@ impl ClassicGroup {
             }
             self.answer_join(&mut member, out, JoinReply::refused(ErrorCode::UNKNOWN_MEMBER_ID, "".into()));
             answer_sync(&mut member, out, SyncReply::refused(ErrorCode::UNKNOWN_MEMBER_ID));
-            if let Some(at) = member.looked_at {
-                timers.remove(at, self.session_timer(&member.id));
-            }
+            member.session.forget(timers, self.session_timer(&member.id));
         }
         if self.leader.as_deref() == Some(member_id) {
             self.leader = self.members.keys().next().cloned();
@@ -343,21 +341,12 @@ impl ClassicGroup {
         }
     }
 
-    /// A member need not be heard of for so long. An earlier look at it stays: it will see that there is time left, so that a
-    /// heartbeat costs no more than writing down a number.
+    /// A member need not be heard of for so long.
     fn extend_session(&mut self, step: &mut Step<'_>, member_id: &str, timeout: Duration) {
         let group = self.id.clone();
         let Some(member) = self.members.get_mut(member_id) else { return };
-        let until = step.now.monotonic + timeout;
-        member.session_ends = until;
-        if member.looked_at.is_some_and(|at| at <= until) {
-            return;
-        }
         let timer = Timer { group, about: About::Session(member.id.clone()) };
-        if let Some(at) = member.looked_at.replace(until) {
-            step.timers.remove(at, timer.clone());
-        }
-        step.timers.insert(until, timer);
+        member.session.extend(step.timers, timer, step.now.monotonic + timeout);
     }
 
     /// After a restart: every member has a whole session to be heard of.
@@ -378,10 +367,9 @@ impl ClassicGroup {
         for (id, until) in std::mem::take(&mut self.pending_joins) {
             timers.remove(until, self.session_timer(&id));
         }
-        for member in self.members.values() {
-            if let Some(at) = member.looked_at {
-                timers.remove(at, self.session_timer(&member.id));
-            }
+        let timer = |about| Timer { group: self.id.clone(), about };
+        for member in self.members.values_mut() {
+            member.session.forget(timers, timer(About::Session(member.id.clone())));
         }
     }
 

@@ -5,6 +5,7 @@ use wire::error::ErrorCode;
 use super::{ClassicGroup, State};
 use crate::group::Step;
 use crate::group::command::{Heartbeat, LeftMember, MemberIdentity};
+use crate::group::timers::{About, Timer};
 
 impl ClassicGroup {
     /// A member is alive; the error tells it when it has to join again.
@@ -73,13 +74,10 @@ impl ClassicGroup {
             }
             return;
         }
+        let group = self.id.clone();
         let Some(member) = self.members.get_mut(member_id) else { return };
-        member.looked_at = None;
-        let left = member.session_ends.saturating_sub(step.now.monotonic);
-        if !left.is_zero() {
-            return self.extend_session(step, member_id, left);
-        }
-        if member.is_alive() {
+        let timer = Timer { group, about: About::Session(member.id.clone()) };
+        if !member.session.has_ended(step.timers, timer, step.now.monotonic) || member.is_alive() {
             return;
         }
         self.remove(member_id, step.timers, step.out);

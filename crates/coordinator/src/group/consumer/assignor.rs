@@ -25,7 +25,7 @@ pub(super) struct Reader {
 pub(super) type Targets = BTreeMap<Arc<str>, Partitions>;
 
 /// Kafka's names of the assignors; the first is the default.
-pub(in crate::group) const NAMES: [&str; 2] = ["uniform", "range"];
+pub const NAMES: [&str; 2] = ["uniform", "range"];
 
 /// Assigns by the assignor of this name.
 pub(super) fn assign(name: &str, readers: &[Reader], counts: &BTreeMap<Uuid, i32>) -> Targets {

@@ -22,13 +22,14 @@ use super::Step;
 use super::classic::millis;
 use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets};
 use super::rewrite::Own;
+use super::session::Session;
 use super::timers::{About, Timer, Timers};
 use crate::record::{
     ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription, Partitions, Record,
     ResolvedRegex, TargetEpoch,
 };
 
-pub(super) use assignor::NAMES as ASSIGNORS;
+pub use assignor::NAMES as ASSIGNORS;
 
 /// The epoch of a static member that is away and will come back.
 const AWAY: i32 = -2;
@@ -47,11 +48,19 @@ pub(super) fn refusal(error: ErrorCode, message: impl Into<String>) -> Refusal {
 struct Member {
     subscription: MemberSubscription,
     current: CurrentAssignment,
-    /// When its session ends, and when somebody looks whether it has.
-    session_ends: Duration,
-    looked_at: Option<Duration>,
+    session: Session,
     /// Until when it has to give up what others are to have.
     revokes_until: Option<Duration>,
+}
+
+impl Member {
+    fn take_timers_down(&mut self, group: &Arc<str>, id: &Arc<str>, timers: &mut Timers) {
+        let timer = |about| Timer { group: group.clone(), about };
+        self.session.forget(timers, timer(About::Session(id.clone())));
+        if let Some(at) = self.revokes_until {
+            timers.remove(at, timer(About::Revocation(id.clone())));
+        }
+    }
 }
 
 /// See the module's head.
@@ -114,8 +123,8 @@ impl ConsumerGroup {
     }
 
     fn forget(&mut self, id: &Arc<str>, timers: &mut Timers) {
-        let Some(member) = self.members.remove(id) else { return };
-        self.take_timers_down(id, &member, timers);
+        let Some(mut member) = self.members.remove(id) else { return };
+        member.take_timers_down(&self.id, id, timers);
         if let Some(instance_id) = member.subscription.instance_id
             && self.instances.get(&instance_id) == Some(id)
         {
@@ -271,17 +280,8 @@ impl ConsumerGroup {
 
     /// Takes its timers down; it is about to be deleted or replaced.
     pub(super) fn end(&mut self, timers: &mut Timers) {
-        for (id, member) in &self.members {
-            self.take_timers_down(id, member, timers);
-        }
-    }
-
-    fn take_timers_down(&self, id: &Arc<str>, member: &Member, timers: &mut Timers) {
-        if let Some(at) = member.looked_at {
-            timers.remove(at, self.timer(About::Session(id.clone())));
-        }
-        if let Some(at) = member.revokes_until {
-            timers.remove(at, self.timer(About::Revocation(id.clone())));
+        for (id, member) in &mut self.members {
+            member.take_timers_down(&self.id, id, timers);
         }
     }
 
@@ -289,31 +289,21 @@ impl ConsumerGroup {
         Timer { group: self.id.clone(), about }
     }
 
-    /// A member is alive. As in classic groups an earlier look at it stays.
+    /// A member is alive: its session begins anew.
     fn heard_of(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
         let until = step.now.monotonic + step.settings.consumer_session_timeout;
         let timer = self.timer(About::Session(id.clone()));
         let Some(member) = self.members.get_mut(id) else { return };
-        member.session_ends = until;
-        if member.looked_at.is_some_and(|at| at <= until) {
-            return;
-        }
-        if let Some(at) = member.looked_at.replace(until) {
-            step.timers.remove(at, timer.clone());
-        }
-        step.timers.insert(until, timer);
+        member.session.extend(step.timers, timer, until);
     }
 
     /// Somebody looks whether a member's session has ended.
     pub(super) fn session_over(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
         let timer = self.timer(About::Session(id.clone()));
         let Some(member) = self.members.get_mut(id) else { return };
-        if member.session_ends > step.now.monotonic {
-            member.looked_at = Some(member.session_ends);
-            return step.timers.insert(member.session_ends, timer);
+        if member.session.has_ended(step.timers, timer, step.now.monotonic) {
+            self.remove(step, id);
         }
-        member.looked_at = None;
-        self.remove(step, id);
     }
 
     /// A member has to give partitions up within its rebalance time-out, or it is taken for gone.
