@@ -130,7 +130,7 @@ def test_a_change_is_judged_as_kafka_judges_it(desks, what, validate_only):
     if what in STUMBLES:
         kafkas, ours = [question(desk) for desk in desks]
         assert "'ErrorCode': -1" in kafkas
-        assert "Unknown operation type" in ours
+        assert "Unknown operations type" in ours
         assert ours[ours.index("}]}") :] == kafkas[kafkas.index("}]}") :]
     else:
         compare(desks, question)

@@ -7,6 +7,7 @@
 //! | `pump` | what a commit released: encoded and written, one write per connection |
 //! | `dispatch` | which handler for which API and version |
 //! | `api` | one file per API, by what it is about |
+//! | `configs` | what topics, brokers, groups and loggers may be set to, and what is in force |
 //! | `topics` | topics by name with their configs read, for the hot path |
 //! | `counters` | what the thread counts |
 //! | `flows` | who produces to what |
@@ -18,6 +19,7 @@
 //! Invariant: no work per request grows with the number of partitions or topics.
 
 mod api;
+mod configs;
 mod connection;
 mod counters;
 #[cfg(test)]
@@ -32,8 +34,8 @@ mod pump;
 pub mod server;
 mod topics;
 
-pub use api::admin::topic_config::TopicConfig;
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
+pub use configs::{GroupConfigBounds, Level, LogLevels, StartedWith, TopicConfig, Values};
 pub use coordinator::group::STATES as GROUP_STATES;
 pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary};
 pub use counters::Traffic;

@@ -17,9 +17,9 @@ use env::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use wire::primitive::Uuid;
 
-use crate::api::admin::topic_config::TopicConfig;
 use crate::api::data::fetch_session::FetchSessions;
 use crate::api::data::produce::ProduceScratch;
+use crate::configs::{self, GroupConfigBounds, LogLevels, StartedWith, TopicConfig};
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
 use crate::flows::Flows;
@@ -57,8 +57,16 @@ pub struct BrokerOptions {
     pub num_partitions: u32,
     /// A topic that is asked for is created.
     pub auto_create_topics: bool,
-    /// What a topic without configs of its own has.
+    /// Clients may delete topics.
+    pub topics_may_be_deleted: bool,
+    /// What a topic without configs of its own has, as long as the broker is set to nothing else.
     pub topic_defaults: TopicConfig,
+    /// The broker's own configs, as clients are shown them.
+    pub started_with: Vec<StartedWith>,
+    /// What groups may be set to.
+    pub group_config_bounds: GroupConfigBounds,
+    /// The levels of the process's messages.
+    pub log_levels: Rc<dyn LogLevels>,
     /// Bytes of records in one fetch answer, whatever the client asks for (`fetch.max.bytes`).
     pub fetch_response_bytes_max: usize,
     /// Consumer groups.
@@ -148,10 +156,17 @@ impl Broker {
         self.produce_begun.notify_one();
     }
 
+    /// What the broker was set to while it ran, or else was started with.
+    fn connections_max(&self) -> usize {
+        let set = configs::number(&self.node.image(), self.node.broker_id(), "max.connections");
+        set.unwrap_or(self.options.connections_max)
+    }
+
     fn accept(self: &Rc<Self>, listener: &Listener, stream: TcpStream, peer: SocketAddr) {
-        if self.connections.borrow().len() >= self.options.connections_max {
+        let connections_max = self.connections_max();
+        if self.connections.borrow().len() >= connections_max {
             self.counters.connection_refused();
-            tracing::warn!(%peer, connections_max = self.options.connections_max, "connection refused");
+            tracing::warn!(%peer, connections_max, "connection refused");
             return;
         }
         let advertised = match stream.set_nodelay(true).and_then(|()| listener.advertised(&stream)) {
@@ -293,9 +308,9 @@ impl Server {
             fetch_sessions: RefCell::default(),
             groups: GroupHost::new(options.groups.groups.clone()),
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
+            topics: Topics::new(node.broker_id(), options.topic_defaults.clone()),
             node,
             flows: Flows::default(),
-            topics: Topics::new(options.topic_defaults.clone()),
             connections: RefCell::default(),
             next_connection: Cell::new(0),
             produce_begun: Notify::new(),

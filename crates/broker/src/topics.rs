@@ -12,7 +12,7 @@ use cluster::partitions::{Partition, Partitions};
 use rustc_hash::FxBuildHasher;
 use storage::id::{PartitionId, TopicId};
 
-use crate::api::admin::topic_config::TopicConfig;
+use crate::configs::TopicConfig;
 use crate::groups::OFFSETS_TOPIC;
 
 /// Topics that Kafka calls internal: only coordinators write to them.
@@ -61,17 +61,22 @@ pub(crate) struct Topics {
     version: Cell<u64>,
     by_name: RefCell<HashMap<Box<str>, Rc<TopicHandle>, FxBuildHasher>>,
     by_id: RefCell<HashMap<TopicId, Rc<TopicHandle>, FxBuildHasher>>,
-    defaults: TopicConfig,
+    broker_id: i32,
+    /// What the broker was started with.
+    started_with: TopicConfig,
+    /// With what it was set to since.
+    defaults: RefCell<TopicConfig>,
 }
 
 impl Topics {
-    pub(crate) fn new(defaults: TopicConfig) -> Self {
-        Self { defaults, ..Self::default() }
+    pub(crate) fn new(broker_id: i32, started_with: TopicConfig) -> Self {
+        let defaults = RefCell::new(started_with.clone());
+        Self { broker_id, started_with, defaults, ..Self::default() }
     }
 
     /// The topic called `name` in an image of `version`.
     pub(crate) fn by_name(&self, version: u64, image: &Image, name: &str) -> Option<Rc<TopicHandle>> {
-        self.refresh(version);
+        self.refresh(version, image);
         if let Some(topic) = self.by_name.borrow().get(name) {
             return Some(topic.clone());
         }
@@ -80,22 +85,24 @@ impl Topics {
 
     /// The topic with this id in an image of `version`.
     pub(crate) fn by_id(&self, version: u64, image: &Image, id: TopicId) -> Option<Rc<TopicHandle>> {
-        self.refresh(version);
+        self.refresh(version, image);
         if let Some(topic) = self.by_id.borrow().get(&id) {
             return Some(topic.clone());
         }
         image.topic_by_id(id).map(|topic| self.remember(topic))
     }
 
-    fn refresh(&self, version: u64) {
+    fn refresh(&self, version: u64, image: &Image) {
         if self.version.replace(version) != version {
+            let defaults = self.started_with.overridden_by(&image.topic_defaults(self.broker_id));
+            *self.defaults.borrow_mut() = defaults;
             self.by_name.borrow_mut().clear();
             self.by_id.borrow_mut().clear();
         }
     }
 
     fn remember(&self, topic: &Arc<Topic>) -> Rc<TopicHandle> {
-        let handle = TopicHandle::new(topic, &self.defaults);
+        let handle = TopicHandle::new(topic, &self.defaults.borrow());
         self.by_name.borrow_mut().insert((&*topic.name).into(), handle.clone());
         self.by_id.borrow_mut().insert(topic.id, handle.clone());
         handle

@@ -136,20 +136,24 @@ impl LogConfig {
 /// The configs of every log of this node: the defaults, and what the metadata says at the moment.
 pub(crate) struct LogConfigs {
     image: Rc<SharedImage>,
+    broker_id: i32,
+    /// What the broker was started with.
     defaults: LogConfig,
 }
 
 impl LogConfigs {
-    pub(crate) fn new(image: Rc<SharedImage>, defaults: LogConfig) -> Rc<Self> {
-        Rc::new(Self { image, defaults })
+    pub(crate) fn new(image: Rc<SharedImage>, broker_id: i32, defaults: LogConfig) -> Rc<Self> {
+        Rc::new(Self { image, broker_id, defaults })
     }
 
     /// A topic's; the defaults for one that the metadata has not, or not any more.
     pub(crate) fn of(&self, topic: TopicId) -> LogConfig {
         let image = self.image.image();
-        image
-            .topic_by_id(topic)
-            .map_or_else(|| self.defaults.clone(), |topic| self.defaults.overridden_by(&topic.configs))
+        let defaults = self.defaults.overridden_by(&image.topic_defaults(self.broker_id));
+        match image.topic_by_id(topic) {
+            Some(topic) => defaults.overridden_by(&topic.configs),
+            None => defaults,
+        }
     }
 }
 

@@ -27,7 +27,10 @@ use tokio::sync::Notify;
 use crate::commit::{CommitLimits, CommitListener, Committer};
 use crate::log_config::{LogConfig, LogConfigs};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
-use crate::metadata::{Applied, Image, NameError, Record, RecordError, Topic, TopicRecord, check_topic_name};
+use crate::metadata::{
+    Applied, ConfigChanges, ConfigKind, Image, NameError, Record, RecordError, Topic, TopicRecord,
+    check_topic_name,
+};
 use crate::partitions::Partitions;
 use crate::producer_expiry;
 use crate::replay::Replay;
@@ -210,7 +213,7 @@ impl<W: 'static> Node<W> {
         let pinned = PinnedBytes::new();
         let (wal, mut in_wal) = open_wal(disk.clone(), dir, &options)?;
         let image = Rc::new(SharedImage::default());
-        let configs = LogConfigs::new(image.clone(), options.log_defaults.clone());
+        let configs = LogConfigs::new(image.clone(), options.broker_id, options.log_defaults.clone());
         let (store, mailbox, mut stored) = open_store(disk, dir, &options, &pinned)?;
         let replay_max =
             Replay { bytes: REPLAY_FILES_MAX * options.wal_file_bytes, batches: REPLAY_BATCHES_MAX };
@@ -421,7 +424,7 @@ impl<W: 'static> Node<W> {
     pub async fn alter_topic_configs(
         &self,
         id: TopicId,
-        changes: BTreeMap<String, Option<String>>,
+        changes: ConfigChanges,
     ) -> Result<(), AlterTopicError> {
         let Applied::TopicConfigsChanged(_) =
             self.change(Record::TopicConfigsChanged { id, changes }).await?
@@ -429,6 +432,22 @@ impl<W: 'static> Node<W> {
             return Err(AlterTopicError::Unknown);
         };
         // What was kept may be too old now, though nobody writes.
+        self.stir.stir();
+        Ok(())
+    }
+
+    /// Changes configs of what is no topic, likewise.
+    ///
+    /// # Errors
+    /// When it was not committed, as far as is known.
+    pub async fn alter_configs(
+        &self,
+        kind: ConfigKind,
+        name: String,
+        changes: ConfigChanges,
+    ) -> Result<(), ProposeError> {
+        self.change(Record::ConfigsChanged { kind, name, changes }).await?;
+        // A broker's are the defaults of topics.
         self.stir.stir();
         Ok(())
     }

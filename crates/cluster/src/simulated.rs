@@ -123,7 +123,7 @@ impl Replica {
         let (store, steps, mut stored) = StoreSteps::open(disk, dir, &options.store, waking(&woken))?;
         let roll = RollLimits { segment_bytes: options.store.segment_bytes, ..LogConfig::default().roll };
         let log = LogConfig { roll, merge: options.merge, ..LogConfig::default() };
-        let configs = LogConfigs::new(Rc::default(), log);
+        let configs = LogConfigs::new(Rc::default(), 1, log);
         let (handle, stir) = (wal.wal().clone(), Rc::default());
         let storekeeper =
             Storekeeper::new(store, mailbox.clone(), handle, configs, stir, Rc::default(), REPLAY_MAX);

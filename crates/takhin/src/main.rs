@@ -15,6 +15,7 @@ mod logging;
 mod output;
 mod serve;
 mod signals;
+mod started_with;
 
 use std::process::ExitCode;
 

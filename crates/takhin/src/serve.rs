@@ -3,13 +3,15 @@
 //! In order: settings, messages, the data directory, metrics and health, the broker, its lines on start; then signals. The
 //! first SIGTERM or SIGINT drains, the second ends at once.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, rc::Rc, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use batch::merge::{CodecChoice, MergeOptions};
 use batch::wait::WaitSettings;
 use batch::{PolicyName, Settings as BatchSettings};
-use broker::{BrokerOptions, GroupOptions, GroupSettings, ListenerOptions, Server, TopicConfig};
+use broker::{
+    BrokerOptions, GroupConfigBounds, GroupOptions, GroupSettings, ListenerOptions, Server, TopicConfig,
+};
 use cluster::{
     log_config::{LogConfig, MergeConfig},
     node::NodeOptions,
@@ -23,17 +25,22 @@ use wire::record::Codec;
 use crate::{
     cli::Settings,
     command,
-    config::{BatchCodec, BatchPolicy, Config, InForce},
+    config::{
+        BatchCodec, BatchPolicy, Config, InForce,
+        table::{Groups, TopicDefaults},
+    },
     data_dir::DataDir,
-    logging, output,
+    logging::{self, Levels},
+    output,
     signals::Signals,
+    started_with::started_with,
 };
 
 /// Bytes of a file of the write-ahead log; a few are kept and used again.
 const WAL_FILE_BYTES: u64 = 64 << 20;
 
-/// Bytes of records in one fetch answer: Kafka's default of `fetch.max.bytes`.
-const FETCH_RESPONSE_BYTES_MAX: usize = 55 << 20;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
 
 /// Runs a broker until it is told to stop.
 ///
@@ -41,7 +48,7 @@ const FETCH_RESPONSE_BYTES_MAX: usize = 55 << 20;
 /// One line: what in the settings, the data directory or the broker stopped it.
 pub(crate) fn run(settings: &Settings) -> Result<()> {
     let in_force = command::config::in_force(settings)?;
-    logging::start(&in_force.config.logging);
+    let levels = Rc::new(logging::start(&in_force.config.logging));
     info!(version = env!("CARGO_PKG_VERSION"), "takhin starts");
     for line in in_force.without_effect() {
         warn!("{line}");
@@ -55,10 +62,10 @@ pub(crate) fn run(settings: &Settings) -> Result<()> {
         data_dir.meta.cluster_id,
         data_dir.meta.node_id,
     );
-    env::task::block_on_io_thread(until_stopped(&in_force, &data_dir)).context("starting")?
+    env::task::block_on_io_thread(until_stopped(&in_force, &data_dir, levels)).context("starting")?
 }
 
-async fn until_stopped(in_force: &InForce, data_dir: &DataDir) -> Result<()> {
+async fn until_stopped(in_force: &InForce, data_dir: &DataDir, levels: Rc<Levels>) -> Result<()> {
     let mut signals = Signals::new().context("taking over signals")?;
     // Before the broker: a start that replays its log can be watched.
     let gateway = Gateway::open(&gateway_options(&in_force.config))?;
@@ -66,7 +73,7 @@ async fn until_stopped(in_force: &InForce, data_dir: &DataDir) -> Result<()> {
         info!("{door} on http://{address}/{door}");
         announce(&format!("{door} on {address}"));
     }
-    let (node, broker) = (node_options(&in_force.config, data_dir), broker_options(in_force));
+    let (node, broker) = (node_options(&in_force.config, data_dir), broker_options(in_force, levels));
     let server = Server::open(Arc::new(RealDisk), &data_dir.path, node, broker).await?;
     gateway.serving(server.observer());
     info!("an acknowledged record has been synced to disk: the log is written {}", server.wal_write_mode());
@@ -158,14 +165,40 @@ fn merged_size(config: &Config) -> Option<BatchSettings> {
 
 /// What a topic without configs of its own has for its logs.
 fn log_defaults(config: &Config) -> LogConfig {
-    const HOUR_MS: i64 = 3_600_000;
-    let storage = &config.storage;
-    let mut log = LogConfig::default();
+    let (storage, topics) = (&config.storage, &config.topics);
+    let mut log = LogConfig { merge: merge_defaults(config), ..LogConfig::default() }
+        .overridden_by(&topic_configs(topics));
     log.roll.segment_bytes = u64::from(storage.log_segment_size);
-    log.retention_ms = storage.log_retention_hours.map(|hours| i64::from(hours) * HOUR_MS);
+    log.roll.segment_ms = topics.roll_ms.unwrap_or(i64::from(topics.roll_hours) * HOUR_MS);
+    let minutes = topics.retention_minutes.map(i64::from);
+    let in_minutes = minutes.map(|minutes| if minutes < 0 { -1 } else { minutes * MINUTE_MS });
+    let hours = storage.log_retention_hours.map(|hours| i64::from(hours) * HOUR_MS);
+    log.retention_ms = topics.retention_ms.or(in_minutes).or(hours).filter(|ms| *ms >= 0);
     log.retention_bytes = storage.log_retention_bytes.filter(|bytes| *bytes > 0);
-    log.merge = merge_defaults(config);
     log
+}
+
+/// What a topic without configs of its own has.
+fn topic_defaults(config: &Config) -> TopicConfig {
+    let max_message_bytes = usize::try_from(config.kafka.max_message_bytes).unwrap_or(usize::MAX);
+    let defaults = TopicConfig { max_message_bytes, ..TopicConfig::default() };
+    TopicConfig { log: log_defaults(config), ..defaults.overridden_by(&topic_configs(&config.topics)) }
+}
+
+/// What the operator has set of all topics, as a topic's own configs.
+fn topic_configs(topics: &TopicDefaults) -> BTreeMap<String, String> {
+    let gzip_level = topics.gzip_level.unwrap_or(-1);
+    let configs = [
+        ("cleanup.policy", topics.cleanup_policy.join(",")),
+        ("compression.gzip.level", gzip_level.to_string()),
+        ("compression.lz4.level", topics.lz4_level.to_string()),
+        ("compression.type", topics.compression_type.clone()),
+        ("compression.zstd.level", topics.zstd_level.to_string()),
+        ("message.timestamp.after.max.ms", topics.timestamp_after_max_ms.to_string()),
+        ("message.timestamp.before.max.ms", topics.timestamp_before_max_ms.to_string()),
+        ("message.timestamp.type", topics.timestamp_type.clone()),
+    ];
+    configs.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// How the batches of a topic without configs of its own are merged.
@@ -202,7 +235,7 @@ fn tail_bytes_max() -> u64 {
     (env::machine::memory_bytes() / 8).max(TAIL_BYTES_MIN)
 }
 
-fn broker_options(in_force: &InForce) -> BrokerOptions {
+fn broker_options(in_force: &InForce, levels: Rc<Levels>) -> BrokerOptions {
     let Config { kafka, .. } = &in_force.config;
     let bytes = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
     let listeners = in_force.listeners.iter().map(|listener| ListenerOptions {
@@ -222,13 +255,25 @@ fn broker_options(in_force: &InForce) -> BrokerOptions {
         idle_time_max: kafka.connections_max_idle.unwrap_or(Duration::MAX),
         num_partitions: u32::try_from(kafka.num_partitions).unwrap_or(1),
         auto_create_topics: kafka.auto_create_topics_enable,
-        topic_defaults: TopicConfig {
-            max_message_bytes: bytes(kafka.max_message_bytes),
-            log: log_defaults(&in_force.config),
-            ..TopicConfig::default()
-        },
-        fetch_response_bytes_max: FETCH_RESPONSE_BYTES_MAX,
+        topics_may_be_deleted: kafka.delete_topic_enable,
+        topic_defaults: topic_defaults(&in_force.config),
+        started_with: started_with(in_force),
+        group_config_bounds: group_config_bounds(&in_force.config.groups),
+        log_levels: levels,
+        fetch_response_bytes_max: bytes(kafka.fetch_max_bytes),
         groups: group_options(&in_force.config),
+    }
+}
+
+fn group_config_bounds(groups: &Groups) -> GroupConfigBounds {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let bounds = |min, max| RangeInclusive::new(ms(min), ms(max));
+    GroupConfigBounds {
+        session_timeout_ms: bounds(groups.consumer_min_session_timeout, groups.consumer_max_session_timeout),
+        heartbeat_interval_ms: bounds(
+            groups.consumer_min_heartbeat_interval,
+            groups.consumer_max_heartbeat_interval,
+        ),
     }
 }
 

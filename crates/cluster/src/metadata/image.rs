@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use storage::id::{ShardId, TopicId};
 
-use super::record::{Record, TopicRecord};
+use super::record::{ConfigChanges, ConfigKind, Record, TopicRecord};
 use super::topic::collision_key;
 
 /// A topic; never changed, a change makes a new one.
@@ -35,6 +35,8 @@ pub enum Applied {
     TopicDeleted(Arc<Topic>),
     /// The topic's configs are these now.
     TopicConfigsChanged(Arc<Topic>),
+    /// What is no topic has other configs now.
+    ConfigsChanged,
     /// The topic has its partitions from the number `first` on by this record.
     PartitionsAdded {
         /// As it is now.
@@ -61,6 +63,8 @@ pub struct Image {
     by_name: BTreeMap<Arc<str>, Arc<Topic>>,
     by_id: HashMap<TopicId, Arc<Topic>, rustc_hash::FxBuildHasher>,
     by_collision_key: BTreeMap<String, Arc<str>>,
+    /// Configs of what is no topic: those only that have any.
+    configs: BTreeMap<(ConfigKind, String), BTreeMap<String, String>>,
     next_producer_id: i64,
 }
 
@@ -93,12 +97,25 @@ impl Image {
         self.by_collision_key.get(&collision_key(name)).filter(|other| &***other != name)
     }
 
+    /// What this is set to; nothing, as long as nobody has set anything.
+    #[must_use]
+    pub fn configs(&self, kind: ConfigKind, name: &str) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.configs.get(&(kind, name.to_owned())).unwrap_or(&NONE)
+    }
+
+    /// The names of all of this kind that have configs, ascending.
+    pub fn configured(&self, kind: ConfigKind) -> impl Iterator<Item = &str> {
+        self.configs.keys().filter(move |(of, _)| *of == kind).map(|(_, name)| name.as_str())
+    }
+
     /// Applies a committed record.
     pub fn apply(&mut self, record: Record) -> Applied {
         match record {
             Record::TopicCreated(topic) => self.create(topic),
             Record::TopicDeleted(id) => self.delete(id),
-            Record::TopicConfigsChanged { id, changes } => self.change_configs(id, changes),
+            Record::TopicConfigsChanged { id, changes } => self.change_topic_configs(id, changes),
+            Record::ConfigsChanged { kind, name, changes } => self.change_configs(kind, name, changes),
             Record::PartitionsAdded { id, first, shards } => self.add_partitions(id, first, shards),
             Record::ProducerIdsReserved { count } => {
                 let first = self.next_producer_id;
@@ -137,17 +154,22 @@ impl Image {
         Applied::TopicDeleted(topic)
     }
 
-    fn change_configs(&mut self, id: TopicId, changes: BTreeMap<String, Option<String>>) -> Applied {
+    fn change_configs(&mut self, kind: ConfigKind, name: String, changes: ConfigChanges) -> Applied {
+        let key = (kind, name);
+        let configs = self.configs.entry(key.clone()).or_default();
+        change(configs, changes);
+        if configs.is_empty() {
+            self.configs.remove(&key);
+        }
+        Applied::ConfigsChanged
+    }
+
+    fn change_topic_configs(&mut self, id: TopicId, changes: ConfigChanges) -> Applied {
         let Some(topic) = self.by_id.get_mut(&id) else {
             return Applied::TopicUnknown;
         };
         let mut changed = Topic::clone(topic);
-        for (name, value) in changes {
-            match value {
-                Some(value) => changed.configs.insert(name, value),
-                None => changed.configs.remove(&name),
-            };
-        }
+        change(&mut changed.configs, changes);
         let changed = Arc::new(changed);
         *topic = changed.clone();
         self.by_name.insert(changed.name.clone(), changed.clone());
@@ -175,6 +197,11 @@ impl Image {
     #[must_use]
     pub fn snapshot(&self) -> Vec<Record> {
         let mut records = vec![Record::ProducerIdsReserved { count: self.next_producer_id }];
+        records.extend(self.configs.iter().map(|((kind, name), configs)| {
+            let set = |(name, value): (&String, &String)| (name.clone(), Some(value.clone()));
+            let changes = configs.iter().map(set).collect();
+            Record::ConfigsChanged { kind: *kind, name: name.clone(), changes }
+        }));
         records.extend(self.topics().map(|topic| {
             Record::TopicCreated(TopicRecord {
                 id: topic.id,
@@ -184,5 +211,14 @@ impl Image {
             })
         }));
         records
+    }
+}
+
+fn change(configs: &mut BTreeMap<String, String>, changes: ConfigChanges) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => configs.insert(name, value),
+            None => configs.remove(&name),
+        };
     }
 }

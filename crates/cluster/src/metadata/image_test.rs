@@ -179,3 +179,45 @@ fn added_partitions_are_read_as_they_were_written_and_survive_a_snapshot() {
     image.snapshot().into_iter().for_each(|record| _ = copy.apply(record));
     assert_eq!(copy.topic("a").unwrap().shards[..], [1, 1, 1, 1, 2].map(ShardId));
 }
+
+fn set(name: &str, value: Option<&str>) -> ConfigChanges {
+    ConfigChanges::from([(name.to_owned(), value.map(ToOwned::to_owned))])
+}
+
+fn broker(name: &str, changes: ConfigChanges) -> Record {
+    Record::ConfigsChanged { kind: ConfigKind::Broker, name: name.into(), changes }
+}
+
+#[test]
+fn configs_of_brokers_and_groups_survive_a_snapshot_and_those_without_any_are_forgotten() {
+    let mut image = Image::default();
+    image.apply(broker("1", set("log.retention.ms", Some("7"))));
+    for value in [Some("50000"), None] {
+        let changes = set("consumer.session.timeout.ms", value);
+        image.apply(Record::ConfigsChanged { kind: ConfigKind::Group, name: "g".into(), changes });
+    }
+    assert_eq!(image.configured(ConfigKind::Group).count(), 0);
+    let mut bytes = Vec::new();
+    image.snapshot().iter().for_each(|record| record.write(&mut bytes));
+
+    let (mut reader, mut copy) = (Reader::new(&bytes), Image::default());
+    while reader.remaining() > 0 {
+        copy.apply(Record::read(&mut reader).unwrap());
+    }
+    assert_eq!(copy.configs(ConfigKind::Broker, "1")["log.retention.ms"], "7");
+    assert_eq!(copy.configured(ConfigKind::Broker).collect::<Vec<_>>(), ["1"]);
+    let error = Record::read(&mut Reader::new(&[6, 0, 99])).unwrap_err();
+    assert_eq!(error.to_string(), "metadata record: configs of kind 99 are not known to this build");
+}
+
+#[test]
+fn what_one_broker_is_set_to_wins_over_what_all_are() {
+    let mut image = Image::default();
+    image.apply(broker("", set("log.retention.ms", Some("1"))));
+    image.apply(broker("", set("log.segment.bytes", Some("2000000"))));
+    image.apply(broker("7", set("log.retention.ms", Some("2"))));
+    image.apply(broker("7", set("max.connections", Some("9"))));
+    let text = |broker_id| format!("{:?}", image.topic_defaults(broker_id));
+    assert_eq!(text(7), r#"{"retention.ms": "2", "segment.bytes": "2000000"}"#);
+    assert_eq!(text(8), r#"{"retention.ms": "1", "segment.bytes": "2000000"}"#);
+}

@@ -8,10 +8,12 @@ mod image;
 pub(crate) mod machine;
 mod record;
 mod topic;
+mod topic_defaults;
 
 pub use image::{Applied, Image, Topic};
-pub use record::{Record, RecordError, TopicRecord};
+pub use record::{ConfigChanges, ConfigKind, Record, RecordError, TopicRecord};
 pub use topic::{NameError, TOPIC_NAME_BYTES_MAX, check_topic_name};
+pub use topic_defaults::{broker_name_of, topic_name_of};
 
 #[cfg(test)]
 mod image_test;

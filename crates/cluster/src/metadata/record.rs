@@ -15,6 +15,7 @@ const TOPIC_DELETED: i8 = 2;
 const PRODUCER_IDS_RESERVED: i8 = 3;
 const TOPIC_CONFIGS_CHANGED: i8 = 4;
 const PARTITIONS_ADDED: i8 = 5;
+const CONFIGS_CHANGED: i8 = 6;
 
 /// A topic as it was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,29 @@ pub struct TopicRecord {
     /// Configs that were set; names are Kafka's.
     pub configs: BTreeMap<String, String>,
 }
+
+/// What may have configs beside topics, by Kafka's numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i8)]
+pub enum ConfigKind {
+    /// A broker by its number, or, with an empty name, all brokers.
+    Broker = 4,
+    /// A subscription of client metrics (KIP-714).
+    ClientMetrics = 16,
+    /// A group, there or not.
+    Group = 32,
+}
+
+impl ConfigKind {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, RecordError> {
+        let number = reader.int8()?;
+        let known = [Self::Broker, Self::ClientMetrics, Self::Group];
+        known.into_iter().find(|kind| *kind as i8 == number).ok_or(RecordError::UnknownConfigKind(number))
+    }
+}
+
+/// New values by name; `None`: the default holds again.
+pub type ConfigChanges = BTreeMap<String, Option<String>>;
 
 /// One change of the metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +70,17 @@ pub enum Record {
     TopicConfigsChanged {
         /// Which.
         id: TopicId,
-        /// New values by name; `None`: the default holds again.
-        changes: BTreeMap<String, Option<String>>,
+        /// To what.
+        changes: ConfigChanges,
+    },
+    /// Some configs of what is no topic are others; as of a topic's, whoever wrote it has checked them.
+    ConfigsChanged {
+        /// What kind of thing it is.
+        kind: ConfigKind,
+        /// Which.
+        name: String,
+        /// To what.
+        changes: ConfigChanges,
     },
     /// A topic has more partitions. Those of them that are there when this is applied stay as they are: of two requests that
     /// saw the same topic the larger one adds what the other did not.
@@ -75,6 +108,9 @@ pub enum RecordError {
         /// Its version byte.
         version: i8,
     },
+    /// Likewise.
+    #[error("metadata record: configs of kind {0} are not known to this build")]
+    UnknownConfigKind(i8),
 }
 
 impl Record {
@@ -97,13 +133,14 @@ impl Record {
                 writer.int8(TOPIC_CONFIGS_CHANGED);
                 writer.int8(VERSION);
                 writer.uuid(Uuid(id.0));
-                writer.uint32(
-                    u32::try_from(changes.len()).expect("there are at most a few dozen config names"),
-                );
-                for (name, value) in changes {
-                    writer.string(name, Form::Compact);
-                    writer.nullable_string(value.as_deref(), Form::Compact);
-                }
+                write_changes(changes, &mut writer);
+            }
+            Record::ConfigsChanged { kind, name, changes } => {
+                writer.int8(CONFIGS_CHANGED);
+                writer.int8(VERSION);
+                writer.int8(*kind as i8);
+                writer.string(name, Form::Compact);
+                write_changes(changes, &mut writer);
             }
             Record::PartitionsAdded { id, first, shards } => {
                 writer.int8(PARTITIONS_ADDED);
@@ -129,13 +166,14 @@ impl Record {
             TOPIC_DELETED => Ok(Record::TopicDeleted(TopicId(bytes.uuid()?.0))),
             PRODUCER_IDS_RESERVED => Ok(Record::ProducerIdsReserved { count: bytes.int64()? }),
             TOPIC_CONFIGS_CHANGED => {
-                let (id, mut changes) = (TopicId(bytes.uuid()?.0), BTreeMap::new());
-                for _ in 0..bytes.uint32()? {
-                    let name = bytes.string(Form::Compact)?.into_owned();
-                    changes.insert(name, bytes.nullable_string(Form::Compact)?.map(Cow::into_owned));
-                }
-                Ok(Record::TopicConfigsChanged { id, changes })
+                let id = TopicId(bytes.uuid()?.0);
+                Ok(Record::TopicConfigsChanged { id, changes: read_changes(bytes)? })
             }
+            CONFIGS_CHANGED => Ok(Record::ConfigsChanged {
+                kind: ConfigKind::read(bytes)?,
+                name: bytes.string(Form::Compact)?.into_owned(),
+                changes: read_changes(bytes)?,
+            }),
             PARTITIONS_ADDED => Ok(Record::PartitionsAdded {
                 id: TopicId(bytes.uuid()?.0),
                 first: bytes.uint32()?,
@@ -171,6 +209,23 @@ impl TopicRecord {
         }
         Ok(TopicRecord { id, name, shards, configs })
     }
+}
+
+fn write_changes(changes: &ConfigChanges, writer: &mut Writer<'_>) {
+    writer.uint32(u32::try_from(changes.len()).expect("a request has fewer"));
+    for (name, value) in changes {
+        writer.string(name, Form::Compact);
+        writer.nullable_string(value.as_deref(), Form::Compact);
+    }
+}
+
+fn read_changes(reader: &mut Reader<'_>) -> Result<ConfigChanges, DecodeError> {
+    let mut changes = ConfigChanges::new();
+    for _ in 0..reader.uint32()? {
+        let name = reader.string(Form::Compact)?.into_owned();
+        changes.insert(name, reader.nullable_string(Form::Compact)?.map(Cow::into_owned));
+    }
+    Ok(changes)
 }
 
 fn write_shards(shards: &[ShardId], writer: &mut Writer<'_>) {

@@ -33,6 +33,7 @@ field_from_str!(
     u32,
     u64,
     i32,
+    i64,
     String,
     PathBuf,
     super::BatchCodec,
@@ -55,6 +56,15 @@ impl<T: Field> Field for Option<T> {
             (Raw::Text(text), Rule::Integer { word: Some(word), .. }) if word.text == text => Some(None),
             (Raw::Text(text), Rule::Text { .. }) if text.is_empty() => Some(None),
             _ => T::read(raw, rule).map(Some),
+        }
+    }
+}
+
+impl Field for Vec<String> {
+    fn read(raw: &Raw, _: &Rule) -> Option<Self> {
+        match raw {
+            Raw::List(items) => Some(items.clone()),
+            Raw::Text(_) | Raw::Missing => None,
         }
     }
 }

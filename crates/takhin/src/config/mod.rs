@@ -18,12 +18,13 @@ mod yaml;
 
 use std::{collections::BTreeMap, path::Path, str::FromStr};
 
+pub(crate) use self::rule::Rule;
 pub(crate) use self::{
     environment::variable,
     error::{ConfigError, Origin},
     listener::Listener,
     profile::Profile,
-    table::{Config, KEYS, Key},
+    table::{Config, Groups, KEYS, Key, UNSET},
 };
 use self::{field::Field, rule::Raw};
 
@@ -194,6 +195,14 @@ impl InForce {
         })
     }
 
+    /// Likewise, with the whole text of each value.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = (&'static Key, String, &Origin)> {
+        KEYS.iter().map(|key| {
+            let (raw, origin) = self.values.get(key);
+            (key, raw.text(), origin)
+        })
+    }
+
     /// Settings that somebody made and that have no effect beside others, a line each.
     pub(crate) fn without_effect(&self) -> Vec<String> {
         let is_set = |path| {
@@ -234,10 +243,38 @@ fn check_between(config: &Config) -> Result<(), ConfigError> {
         let value = kafka.batch_adaptive_min_size.to_string();
         return Err(ConfigError::rule_between("kafka.batch.adaptive.min.size", value, allowed));
     }
+    check_group_bounds(&config.groups)?;
     let batch_max = u64::from(kafka.max_message_bytes);
     if let Some(tail_max) = storage.tail_max_bytes.filter(|tail_max| *tail_max < batch_max) {
         let allowed = format!("at least kafka.max.message.bytes, {batch_max}");
         return Err(ConfigError::rule_between("storage.tail.max.bytes", tail_max.to_string(), allowed));
+    }
+    Ok(())
+}
+
+/// What holds for groups without configs of their own lies within what theirs may be.
+fn check_group_bounds(groups: &Groups) -> Result<(), ConfigError> {
+    let bounds = [
+        (
+            "session.timeout.ms",
+            groups.consumer_session_timeout,
+            groups.consumer_min_session_timeout..=groups.consumer_max_session_timeout,
+        ),
+        (
+            "heartbeat.interval.ms",
+            groups.consumer_heartbeat_interval,
+            groups.consumer_min_heartbeat_interval..=groups.consumer_max_heartbeat_interval,
+        ),
+    ];
+    for (name, value, bounds) in bounds {
+        if !bounds.contains(&value) {
+            let (min, max) = (bounds.start().as_millis(), bounds.end().as_millis());
+            let allowed = format!(
+                "at least kafka.group.consumer.min.{name}, {min}, and at most kafka.group.consumer.max.{name}, {max}"
+            );
+            let key = table::find(&format!("kafka.group.consumer.{name}")).expect("of the table").path;
+            return Err(ConfigError::rule_between(key, value.as_millis().to_string(), allowed));
+        }
     }
     Ok(())
 }

@@ -14,13 +14,18 @@ pub(crate) enum Raw {
 }
 
 impl Raw {
-    /// The value on one line, shortened, for an error and for `config show`.
-    pub(crate) fn shown(&self) -> String {
+    /// The value as one text, whole.
+    pub(crate) fn text(&self) -> String {
         match self {
-            Self::Text(text) => one_line(text),
-            Self::List(items) => one_line(&items.join(",")),
+            Self::Text(text) => text.clone(),
+            Self::List(items) => items.join(","),
             Self::Missing => String::new(),
         }
+    }
+
+    /// The value on one line, shortened, for an error and for `config show`.
+    pub(crate) fn shown(&self) -> String {
+        one_line(&self.text())
     }
 }
 

@@ -70,6 +70,9 @@ const INT_MAX: i64 = 2_147_483_647;
 const PORT_MAX: i64 = 65_535;
 const GIB: i64 = 1 << 30;
 
+/// Stands where a key in finer units is not set, so that one in coarser units holds.
+pub(crate) const UNSET: &str = "unset";
+
 const fn integer(min: i64, max: i64, unit: &'static str) -> Rule {
     Rule::Integer { min, max, unit, word: None }
 }
@@ -96,7 +99,7 @@ table! {
     /// The Kafka port.
     kafka: Kafka {
         /// Number of this broker, kept by its data directory.
-        broker_id: i32 = "kafka.broker.id", integer(0, INT_MAX, ""), "1";
+        broker_id: i32 = "kafka.broker.id" | "kafka.node.id", integer(0, INT_MAX, ""), "1";
         /// Addresses to bind, each NAME://host:port; wins over server.host and server.port.
         listeners: Vec<Endpoint> = "kafka.listeners",
             Rule::List { allowed: "NAME://host:port (plain text; an empty host binds every address)", fits: listener::is_bind }, "";
@@ -125,6 +128,10 @@ table! {
         num_partitions: i32 = "kafka.num.partitions", integer(1, 100_000, "partitions"), "1";
         /// A client that asks about a topic which does not exist creates it.
         auto_create_topics_enable: bool = "kafka.auto.create.topics.enable", Rule::Flag, "true";
+        /// Topics may be deleted by clients.
+        delete_topic_enable: bool = "kafka.delete.topic.enable", Rule::Flag, "true";
+        /// Bytes of records in one fetch answer at most, whatever the client asks for; the first batch of an answer always fits.
+        fetch_max_bytes: u32 = "kafka.fetch.max.bytes", integer(1024, INT_MAX, "bytes"), "57671680";
         /// Largest request frame; a connection that announces more is closed.
         socket_request_max_bytes: u32 = "kafka.socket.request.max.bytes", integer(1024, INT_MAX, "bytes"), "104857600";
         /// Bytes of requests that wait to be committed, over all connections; beyond it sockets are not read.
@@ -152,6 +159,36 @@ table! {
         batch_tail_max: Duration = "kafka.batch.tail.max.ms", integer(1, INT_MAX, "milliseconds"), "1000";
     }
 
+    /// What topics without configs of their own have. The storage keys on segments and retention belong to it, and so does
+    /// `kafka.max.message.bytes`.
+    topics: TopicDefaults {
+        /// What happens to old records: delete, compact, or both.
+        cleanup_policy: Vec<String> = "kafka.log.cleanup.policy", Rule::List { allowed: "delete, compact", fits: is_cleanup_policy }, "delete";
+        /// Milliseconds that records are kept, counted from their timestamps; -1: for ever.
+        retention_ms: Option<i64> = "kafka.log.retention.ms", integer_or(-1, i64::MAX, "milliseconds", UNSET, "kafka.log.retention.minutes"), "unset";
+        /// Minutes that records are kept; -1: for ever.
+        retention_minutes: Option<i32> = "kafka.log.retention.minutes", integer_or(-1, INT_MAX, "minutes", UNSET, "storage.log.retention.hours"), "unset";
+        /// Milliseconds after which a segment is closed although it is small.
+        roll_ms: Option<i64> = "kafka.log.roll.ms", integer_or(1, i64::MAX, "milliseconds", UNSET, "kafka.log.roll.hours"), "unset";
+        /// Hours after which a segment is closed although it is small.
+        roll_hours: u32 = "kafka.log.roll.hours", integer(1, INT_MAX, "hours"), "168";
+        /// Codec of stored record batches; producer: as they were sent.
+        compression_type: String = "kafka.compression.type",
+            Rule::Choice(&["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"]), "producer";
+        /// Level of gzip, where that is the topic's codec.
+        gzip_level: Option<i32> = "kafka.compression.gzip.level", integer_or(1, 9, "", "-1", "gzip's own default"), "-1";
+        /// Level of lz4, where that is the topic's codec.
+        lz4_level: i32 = "kafka.compression.lz4.level", integer(1, 17, ""), "9";
+        /// Level of zstd, where that is the topic's codec.
+        zstd_level: i32 = "kafka.compression.zstd.level", integer(-131_072, 22, ""), "3";
+        /// Whose clock records' timestamps show: the producer's or the broker's.
+        timestamp_type: String = "kafka.log.message.timestamp.type", Rule::Choice(&["CreateTime", "LogAppendTime"]), "CreateTime";
+        /// How far a record's timestamp may lie behind the broker's clock.
+        timestamp_before_max_ms: i64 = "kafka.log.message.timestamp.before.max.ms", integer(0, i64::MAX, "milliseconds"), "9223372036854775807";
+        /// How far a record's timestamp may lie ahead of the broker's clock.
+        timestamp_after_max_ms: i64 = "kafka.log.message.timestamp.after.max.ms", integer(0, i64::MAX, "milliseconds"), "3600000";
+    }
+
     /// Consumer groups and what they commit.
     groups: Groups {
         /// Shortest session time-out that a member of a group of the classic protocol may ask for.
@@ -166,6 +203,14 @@ table! {
         consumer_session_timeout: Duration = "kafka.group.consumer.session.timeout.ms", integer(1, INT_MAX, "milliseconds"), "45000";
         /// How often a member of a group of the consumer protocol is told to be heard of.
         consumer_heartbeat_interval: Duration = "kafka.group.consumer.heartbeat.interval.ms", integer(1, INT_MAX, "milliseconds"), "5000";
+        /// Shortest that a group's own consumer.session.timeout.ms may be.
+        consumer_min_session_timeout: Duration = "kafka.group.consumer.min.session.timeout.ms", integer(1, INT_MAX, "milliseconds"), "45000";
+        /// Longest that a group's own consumer.session.timeout.ms may be.
+        consumer_max_session_timeout: Duration = "kafka.group.consumer.max.session.timeout.ms", integer(1, INT_MAX, "milliseconds"), "60000";
+        /// Shortest that a group's own consumer.heartbeat.interval.ms may be.
+        consumer_min_heartbeat_interval: Duration = "kafka.group.consumer.min.heartbeat.interval.ms", integer(1, INT_MAX, "milliseconds"), "5000";
+        /// Longest that a group's own consumer.heartbeat.interval.ms may be.
+        consumer_max_heartbeat_interval: Duration = "kafka.group.consumer.max.heartbeat.interval.ms", integer(1, INT_MAX, "milliseconds"), "15000";
         /// Members of a group of the consumer protocol at most.
         consumer_max_size: u32 = "kafka.group.consumer.max.size", integer(1, INT_MAX, "members"), "2147483647";
         /// Characters that a client may keep with a committed offset.
@@ -184,7 +229,7 @@ table! {
     /// What is on disk, and what waits in memory to get there.
     storage: Storage {
         /// Directory of everything the broker keeps; made if it is missing.
-        data_dir: PathBuf = "storage.data.dir", Rule::Text { allowed: "the path of a directory", fits: is_path }, "./takhin-data";
+        data_dir: PathBuf = "storage.data.dir" | "kafka.log.dirs", Rule::Text { allowed: "the path of a directory", fits: is_path }, "./takhin-data";
         /// Size at which a partition's segment file is closed and the next one begun.
         log_segment_size: u32 = "storage.log.segment.size" | "kafka.log.segment.bytes", integer(1 << 20, INT_MAX, "bytes"), "1073741824";
         /// Hours that records are kept, counted from their timestamps; a topic's own retention.ms wins.
@@ -234,6 +279,10 @@ table! {
         /// Lines to read, or one JSON object a line.
         format: LogFormat = "logging.format", Rule::Choice(LogFormat::WORDS), "text";
     }
+}
+
+fn is_cleanup_policy(text: &str) -> bool {
+    matches!(text, "delete" | "compact")
 }
 
 fn is_path(text: &str) -> bool {

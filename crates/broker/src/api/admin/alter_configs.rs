@@ -1,7 +1,7 @@
-//! AlterConfigs: key 33, versions 0–2. Flexible since 2. The older form: a topic's configs are those of the request, all others
-//! take their defaults again.
+//! AlterConfigs: key 33, versions 0–2. Flexible since 2. The older form: what has configs has those of the request, all others
+//! take their defaults again. Loggers have only the newer form.
 //!
-//! Topics only, as in IncrementalAlterConfigs. Each resource is answered when its change is committed; of one that is refused
+//! Each resource is answered when its change is committed; of one that is refused
 //! nothing is changed. Checks are Kafka's: the whole request (a resource twice), then per resource its names and values, what
 //! would be in force together, and last whether it is there.
 
@@ -13,10 +13,9 @@ use wire::message::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 
-use super::config_changes::{
-    Changes, NAMED_TWICE, Refusal, change, check_names, check_topic, invalid, named_twice,
-};
 use crate::api::NAMED_MAX;
+use crate::configs::changes::{Changes, NAMED_TWICE, change, check_names, named_twice};
+use crate::configs::{Refusal, Resource, invalid_request};
 use crate::dispatch::Caller;
 use crate::server::Broker;
 
@@ -31,7 +30,7 @@ pub(crate) async fn handle<'a>(
     let mut responses = Vec::new();
     for resource in request.resources.iter().take(NAMED_MAX) {
         let result = match twice.contains(&key(&resource)) {
-            true => invalid(NAMED_TWICE),
+            true => invalid_request(NAMED_TWICE),
             false => set(broker, &resource, request.validate_only).await,
         };
         let (error, message) = result.err().unwrap_or((ErrorCode::NONE, String::new()));
@@ -51,8 +50,9 @@ async fn set(
     validate_only: bool,
 ) -> Result<(), Refusal> {
     check_names(resource.configs.iter().map(|config| (config.value.is_none(), config.name)))?;
-    let name = check_topic(resource.resource_type, &resource.resource_name)?;
-    change(broker, name, validate_only, |configs| Ok(changes_of(resource, configs))).await
+    let broker_id = broker.node().broker_id();
+    let target = Resource::of(broker_id, resource.resource_type, &resource.resource_name)?;
+    change(broker, target, validate_only, |configs| Ok(changes_of(resource, configs))).await
 }
 
 /// What is to change of `configs`, so that they are those of the request; null was refused before.

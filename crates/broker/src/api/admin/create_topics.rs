@@ -22,8 +22,8 @@ use wire::message::create_topics::{
 use wire::primitive::{Array, Uuid};
 
 use super::new_partitions::{Names, Refusal, check_replicas, check_total, duplicate_name, refuse};
-use super::topic_config::{self, TopicConfig};
 use crate::api::{METADATA_TOPIC, NAMED_MAX};
+use crate::configs::{self, Origins, topic};
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
@@ -95,20 +95,18 @@ fn check_name(broker: &Broker, name: &str) -> Result<(), Refusal> {
 fn checked_configs(
     configs: &Array<'_, CreatableTopicConfig<'_>>,
 ) -> Result<BTreeMap<String, String>, Refusal> {
-    let invalid = |error: topic_config::ConfigError| Refusal {
-        error: ErrorCode::INVALID_CONFIG,
-        message: error.to_string(),
-    };
+    let invalid =
+        |error: topic::ConfigError| Refusal { error: ErrorCode::INVALID_CONFIG, message: error.to_string() };
     let mut checked = BTreeMap::new();
     for config in configs {
         let Some(value) = config.value else {
             let message = format!("Null value not supported for topic configs: {}", config.name);
             return refuse(ErrorCode::INVALID_CONFIG, message);
         };
-        topic_config::check(&config.name, &value).map_err(invalid)?;
+        topic::check(&config.name, &value).map_err(invalid)?;
         checked.insert(config.name.into_owned(), value.into_owned());
     }
-    topic_config::check_together(&checked).map_err(invalid)?;
+    topic::check_together(&checked).map_err(invalid)?;
     Ok(checked)
 }
 
@@ -197,23 +195,25 @@ fn created(broker: &Broker, new: &NewTopic, topic_id: Uuid) -> CreatableTopicRes
         error_message: None,
         num_partitions: i32::try_from(new.partitions).unwrap_or(i32::MAX),
         replication_factor: 1,
-        configs: Some(described(&broker.options.topic_defaults, &new.configs)),
+        configs: Some(described(broker, &new.configs)),
         ..CreatableTopicResult::default()
     }
 }
 
 fn described(
-    defaults: &TopicConfig,
+    broker: &Broker,
     configs: &BTreeMap<String, String>,
 ) -> Array<'static, CreatableTopicConfigs<'static>> {
-    let describe = |config: topic_config::Described| CreatableTopicConfigs {
-        name: config.name.into(),
-        value: Some(config.value),
-        read_only: false,
+    let describe = |config: configs::Described| CreatableTopicConfigs {
+        name: config.name,
+        value: config.value,
+        read_only: config.is_read_only,
         config_source: config.source as i8,
-        is_sensitive: false,
+        is_sensitive: config.is_sensitive,
     };
-    topic_config::describe(defaults, configs).map(describe).collect()
+    let image = broker.node().image();
+    let origins = Origins::new(&image, broker.node().broker_id(), &broker.options.started_with);
+    topic::describe(&broker.options.topic_defaults, &origins, configs).into_iter().map(describe).collect()
 }
 
 fn refused(refusal: Refusal) -> CreatableTopicResult<'static> {

@@ -38,6 +38,10 @@ pub(crate) async fn handle<'a>(
         let by_name = |name| DeleteTopicState { name: Some(name), topic_id: Uuid::ZERO };
         request.topic_names.iter().take(NAMED_MAX).map(by_name).collect()
     };
+    if !broker.options.topics_may_be_deleted {
+        let responses = states.iter().map(|state| disabled(caller.version, state)).collect();
+        return DeleteTopicsResponse { throttle_time_ms: 0, responses };
+    }
     let mut names = Seen::of(states.iter().filter_map(|state| state.name.as_deref()));
     let mut ids = Seen::of(states.iter().map(|state| state.topic_id).filter(|id| *id != Uuid::ZERO));
     let mut responses = Vec::with_capacity(states.len());
@@ -100,6 +104,19 @@ async fn delete_by_id<'a>(
     match found {
         Some(topic) => delete(broker, state, &topic).await,
         None => refused(state, ErrorCode::UNKNOWN_TOPIC_ID, "This server does not host this topic ID."),
+    }
+}
+
+/// Kafka's answer where topics may not be deleted: older clients don't know the code.
+fn disabled<'a>(version: i16, state: &DeleteTopicState<'a>) -> DeletableTopicResult<'a> {
+    const CODE_SINCE: i16 = 3;
+    let error =
+        if version < CODE_SINCE { ErrorCode::INVALID_REQUEST } else { ErrorCode::TOPIC_DELETION_DISABLED };
+    DeletableTopicResult {
+        name: state.name.clone(),
+        topic_id: state.topic_id,
+        error_code: error.code(),
+        ..DeletableTopicResult::default()
     }
 }
 

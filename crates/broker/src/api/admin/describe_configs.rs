@@ -1,20 +1,18 @@
 //! DescribeConfigs: key 32, versions 1–4. Flexible since 4; types and documentation since 3.
 //!
-//! Topics only. Where it differs from Kafka 4.3.1: configs come in the order of their names; synonyms name a topic's own config and
-//! the default under the topic's name; there is no documentation.
+//! Where it differs from Kafka 4.3.1: configs come in the order of their names; of the broker and of groups those only that mean
+//! something here; documentation is ours; a topic's `retention.ms` and `segment.ms` name the broker's hours where these were set.
 
 use std::rc::Rc;
 
-use cluster::metadata::check_topic_name;
 use wire::error::ErrorCode;
 use wire::message::describe_configs::{
     DescribeConfigsRequest, DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResponse,
     DescribeConfigsResult, DescribeConfigsSynonym,
 };
-use wire::primitive::Array;
 
-use super::topic_config::{self, ConfigSource, Described, ResourceType};
 use crate::api::NAMED_MAX;
+use crate::configs::{self, Described, Synonym};
 use crate::dispatch::Caller;
 use crate::server::Broker;
 
@@ -24,8 +22,12 @@ pub(crate) fn handle<'a>(
     _caller: &Caller<'_>,
     request: DescribeConfigsRequest<'a>,
 ) -> DescribeConfigsResponse<'a> {
+    let shown = Shown { synonyms: request.include_synonyms, documentation: request.include_documentation };
     let one = |resource: DescribeConfigsResource<'a>| {
-        let described = describe(broker, &resource, request.include_synonyms);
+        // No names, like null, stands for all.
+        let wanted: Vec<_> = resource.configuration_keys.iter().flat_map(|keys| keys.iter()).collect();
+        let is_wanted = |config: &Described| wanted.is_empty() || wanted.contains(&config.name);
+        let described = configs::describe(broker, resource.resource_type, &resource.resource_name);
         let (error, message, configs) = match described {
             // An empty text, as Kafka's, not none.
             Ok(configs) => (ErrorCode::NONE, Some("".into()), configs),
@@ -36,71 +38,34 @@ pub(crate) fn handle<'a>(
             error_message: message,
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
-            configs: configs.into(),
+            configs: configs.into_iter().filter(is_wanted).map(|config| result(config, shown)).collect(),
         }
     };
     let results = request.resources.iter().take(NAMED_MAX).map(one).collect();
     DescribeConfigsResponse { throttle_time_ms: 0, results }
 }
 
-fn describe(
-    broker: &Broker,
-    resource: &DescribeConfigsResource<'_>,
-    with_synonyms: bool,
-) -> Result<Vec<DescribeConfigsResourceResult<'static>>, (ErrorCode, String)> {
-    match ResourceType::of(resource.resource_type) {
-        Some(ResourceType::Topic) => {}
-        Some(other) => {
-            return Err((ErrorCode::INVALID_REQUEST, format!("{other:?} configs are not described here.")));
-        }
-        None => {
-            let message = format!("Unsupported resource type: {}", resource.resource_type);
-            return Err((ErrorCode::INVALID_REQUEST, message));
-        }
-    }
-    let name = &*resource.resource_name;
-    check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
-    let Some(topic) = broker.node().image().topic(name).cloned() else {
-        // Kafka leaves the text to the client.
-        return Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new()));
-    };
-    // No names, like null, stands for all.
-    let wanted: Vec<_> = resource.configuration_keys.iter().flat_map(|keys| keys.iter()).collect();
-    let is_wanted = |config: &Described| wanted.is_empty() || wanted.iter().any(|key| *key == config.name);
-    let all = topic_config::describe(&broker.options.topic_defaults, &topic.configs);
-    Ok(all.filter(is_wanted).map(|config| result(config, with_synonyms)).collect())
+/// What a client wants to see beside names and values.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    synonyms: bool,
+    documentation: bool,
 }
 
-fn result(config: Described, with_synonyms: bool) -> DescribeConfigsResourceResult<'static> {
-    let synonyms = match with_synonyms {
-        true => synonyms(&config),
-        false => Array::new(),
-    };
+fn result(config: Described, shown: Shown) -> DescribeConfigsResourceResult<'static> {
+    let synonyms = if shown.synonyms { config.synonyms } else { Vec::new() };
     DescribeConfigsResourceResult {
-        name: config.name.into(),
-        value: Some(config.value.into_owned().into()),
-        read_only: false,
+        name: config.name,
+        value: config.value,
+        read_only: config.is_read_only,
         config_source: config.source as i8,
-        is_sensitive: false,
-        synonyms,
-        config_type: topic_config::type_number(config.name),
-        documentation: None,
+        is_sensitive: config.is_sensitive,
+        synonyms: synonyms.into_iter().map(synonym).collect(),
+        config_type: config.type_number,
+        documentation: config.doc.filter(|_| shown.documentation).map(Into::into),
     }
 }
 
-fn synonyms(config: &Described) -> Array<'static, DescribeConfigsSynonym<'static>> {
-    let own = DescribeConfigsSynonym {
-        name: config.name.into(),
-        value: Some(config.value.clone().into_owned().into()),
-        source: config.source as i8,
-    };
-    let default = DescribeConfigsSynonym {
-        name: config.name.into(),
-        value: topic_config::default_of(config.name).map(Into::into),
-        source: ConfigSource::Default as i8,
-    };
-    match config.source {
-        ConfigSource::Default => vec![own].into(),
-        _ => vec![own, default].into(),
-    }
+fn synonym(synonym: Synonym) -> DescribeConfigsSynonym<'static> {
+    DescribeConfigsSynonym { name: synonym.name, value: synonym.value, source: synonym.source as i8 }
 }

@@ -1,8 +1,8 @@
 //! IncrementalAlterConfigs: key 44, versions 0–1. Flexible since 1.
 //!
-//! Topics only: what a broker itself is set to stands in its file. Each resource is answered when its change is committed;
-//! of one that is refused nothing is changed. Checks are Kafka's: the whole request (a resource twice), then per resource
-//! its names and values, what would be in force together, and last whether it is there.
+//! Each resource is answered when its change is committed; of one that is refused nothing is changed. Checks are Kafka's: the
+//! whole request (a resource twice), then per resource its names and values, what would be in force together, and last whether
+//! it is there. Levels of loggers are forgotten when the broker stops, as in Kafka.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -13,11 +13,9 @@ use wire::message::incremental_alter_configs::{
     IncrementalAlterConfigsResponse,
 };
 
-use super::config_changes::{
-    Changes, NAMED_TWICE, Refusal, change, check_names, check_topic, invalid, named_twice,
-};
-use super::topic_config;
 use crate::api::NAMED_MAX;
+use crate::configs::changes::{Changes, NAMED_TWICE, change, change_levels, check_names, named_twice};
+use crate::configs::{LevelChange, Refusal, Resource, ResourceType, invalid_request};
 use crate::dispatch::Caller;
 use crate::server::Broker;
 
@@ -38,7 +36,7 @@ pub(crate) async fn handle<'a>(
     let mut responses = Vec::new();
     for resource in request.resources.iter().take(NAMED_MAX) {
         let result = match twice.contains(&key(&resource)) {
-            true => invalid(NAMED_TWICE),
+            true => invalid_request(NAMED_TWICE),
             false => alter(broker, &resource, request.validate_only).await,
         };
         let (error, message) = result.err().unwrap_or((ErrorCode::NONE, String::new()));
@@ -59,12 +57,17 @@ async fn alter(
 ) -> Result<(), Refusal> {
     let is_null = |config: &AlterableConfig<'_>| config.config_operation != DELETE && config.value.is_none();
     check_names(resource.configs.iter().map(|config| (is_null(&config), config.name)))?;
-    let name = check_topic(resource.resource_type, &resource.resource_name)?;
-    change(broker, name, validate_only, |configs| changes_of(resource, configs)).await
+    let name = &*resource.resource_name;
+    if ResourceType::of(resource.resource_type) == Some(ResourceType::BrokerLogger) {
+        return set_levels(broker, resource, validate_only);
+    }
+    let target = Resource::of(broker.node().broker_id(), resource.resource_type, name)?;
+    change(broker, target, validate_only, |configs| changes_of(resource, target, configs)).await
 }
 
 fn changes_of(
     resource: &AlterConfigsResource<'_>,
+    target: Resource<'_>,
     configs: &BTreeMap<String, String>,
 ) -> Result<Changes, Refusal> {
     let mut changes = Changes::new();
@@ -74,8 +77,9 @@ fn changes_of(
         let change = match config.config_operation {
             SET => Some(value.into_owned()),
             DELETE => None,
-            APPEND | SUBTRACT => Some(list_changed(&name, &value, config.config_operation, configs)?),
-            other => return invalid(format!("Unknown operation type {other} for config {name}.")),
+            APPEND => Some(target.list_changed(&name, &value, true, configs)?),
+            SUBTRACT => Some(target.list_changed(&name, &value, false, configs)?),
+            other => return invalid_request(format!("Unknown operations type {other}")),
         };
         // Of what is not set nothing is to be deleted.
         if change.is_some() || configs.contains_key(&name) {
@@ -85,27 +89,22 @@ fn changes_of(
     Ok(changes)
 }
 
-/// A list's value with `elements` added or taken away.
-fn list_changed(
-    name: &str,
-    elements: &str,
-    operation: i8,
-    configs: &BTreeMap<String, String>,
-) -> Result<String, Refusal> {
-    let operation_name = if operation == APPEND { "APPEND" } else { "SUBTRACT" };
-    let Some(default) = topic_config::list_default(name) else {
-        let message = format!("Can't {operation_name} to key {name} because its type is not LIST.");
-        return Err((ErrorCode::INVALID_CONFIG, message));
-    };
-    let now = configs.get(name).map_or(default, String::as_str);
-    let mut list: Vec<&str> = topic_config::elements(now).collect();
-    // An empty text is an empty element here, which the check of the whole list refuses.
-    for element in elements.split(',').map(str::trim) {
-        if operation == SUBTRACT {
-            list.retain(|there| *there != element);
-        } else if !list.contains(&element) {
-            list.push(element);
-        }
+fn set_levels(
+    broker: &Broker,
+    resource: &AlterConfigsResource<'_>,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let configs: Vec<_> = resource.configs.iter().collect();
+    let mut changes = Vec::with_capacity(configs.len());
+    for config in &configs {
+        let change = match config.config_operation {
+            SET => LevelChange::Set(config.value.as_deref().unwrap_or_default()),
+            DELETE => LevelChange::Reset,
+            APPEND => LevelChange::Other("APPEND"),
+            SUBTRACT => LevelChange::Other("SUBTRACT"),
+            other => return invalid_request(format!("Unknown operations type {other}")),
+        };
+        changes.push((&*config.name, change));
     }
-    Ok(list.join(","))
+    change_levels(broker, &resource.resource_name, validate_only, &changes)
 }

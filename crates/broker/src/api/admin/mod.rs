@@ -2,7 +2,6 @@
 
 pub(crate) mod alter_configs;
 pub(crate) mod alter_partition_reassignments;
-mod config_changes;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
 pub(crate) mod delete_records;
@@ -13,6 +12,4 @@ pub(crate) mod incremental_alter_configs;
 pub(crate) mod list_config_resources;
 pub(crate) mod list_partition_reassignments;
 mod new_partitions;
-pub(crate) mod topic_config;
-mod topic_config_table;
 pub(crate) mod update_features;

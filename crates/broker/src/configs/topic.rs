@@ -1,6 +1,6 @@
 //! A topic's configs: which there are, what values they take, and those that the broker acts on, parsed.
 //!
-//! Checking is Kafka's, down to the texts; see `topic_config_table`. Refused besides unknown names and bad values: tiered
+//! Checking is Kafka's, down to the texts; see `topic_table`. Refused besides unknown names and bad values: tiered
 //! storage, which is not there, and a compaction lag whose bounds contradict each other.
 
 use std::borrow::Cow;
@@ -9,10 +9,13 @@ use std::time::Duration;
 
 use cluster::commit::TopicWait;
 use cluster::log_config::LogConfig;
+use cluster::metadata::broker_name_of;
 use wire::record::TimestampType;
 
-pub(crate) use super::topic_config_table::elements;
-use super::topic_config_table::{self as table, TABLE};
+pub(crate) use super::known::elements;
+use super::known::{Known, ValueError};
+use super::topic_table::{self as table, TABLE};
+use super::{ConfigSource, Described, Origins, Synonym};
 
 /// Configs that a topic must not have; the texts are Kafka's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,21 +24,8 @@ pub(crate) enum ConfigError {
     #[error("Unknown topic config name: {0}")]
     Unknown(String),
     /// The config does not take this value.
-    #[error("Invalid value {value} for configuration {name}: {why}")]
-    Value {
-        /// The config's name.
-        name: &'static str,
-        /// The value, or the part of it that is wrong.
-        value: String,
-        /// What is allowed.
-        why: String,
-    },
-    /// A comma too many.
-    #[error("Configuration '{name}' values must not be empty.")]
-    EmptyElement {
-        /// The config's name.
-        name: &'static str,
-    },
+    #[error(transparent)]
+    Value(#[from] ValueError),
     /// No time would satisfy both.
     #[error("conflict topic config setting min.compaction.lag.ms ({min}) > max.compaction.lag.ms ({max})")]
     CompactionLag {
@@ -117,22 +107,13 @@ impl TopicConfig {
         }
     }
 
-    /// The value of a config that the broker acts on, as a text.
-    fn value_of(&self, name: &str) -> Option<String> {
-        Some(match name {
-            "max.message.bytes" => self.max_message_bytes.to_string(),
-            "message.timestamp.before.max.ms" => self.timestamp_before_max_ms.to_string(),
-            "message.timestamp.after.max.ms" => self.timestamp_after_max_ms.to_string(),
-            "message.timestamp.type" if self.timestamp_type == TimestampType::LogAppendTime => {
-                "LogAppendTime".to_owned()
-            }
-            "segment.bytes" => self.log.roll.segment_bytes.to_string(),
-            "retention.ms" => self.log.retention_ms.map_or(NO_BOUND.to_owned(), |ms| ms.to_string()),
-            "retention.bytes" => {
-                self.log.retention_bytes.map_or(NO_BOUND.to_owned(), |bytes| bytes.to_string())
-            }
-            _ => return None,
-        })
+    /// The value of a config that the broker may have been started with in other units, in the topic's.
+    fn in_milliseconds(&self, name: &str) -> Option<String> {
+        match name {
+            "retention.ms" => Some(self.log.retention_ms.map_or(NO_BOUND.to_owned(), |ms| ms.to_string())),
+            "segment.ms" => Some(self.log.roll.segment_ms.to_string()),
+            _ => None,
+        }
     }
 }
 
@@ -142,43 +123,9 @@ fn parse_into<T: std::str::FromStr>(place: &mut T, value: &str) {
     }
 }
 
-/// What configs may be of, by Kafka's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i8)]
-pub(crate) enum ResourceType {
-    Topic = 2,
-    Broker = 4,
-    BrokerLogger = 8,
-    ClientMetrics = 16,
-    Group = 32,
-}
-
-impl ResourceType {
-    const ALL: [Self; 5] = [Self::Topic, Self::Broker, Self::BrokerLogger, Self::ClientMetrics, Self::Group];
-
-    /// The type of this number.
-    pub(crate) fn of(number: i8) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.number() == number)
-    }
-
-    pub(crate) fn number(self) -> i8 {
-        self as i8
-    }
-}
-
 /// The default of a config that is a list; `None` when it is none.
 pub(crate) fn list_default(name: &str) -> Option<&'static str> {
     table::find(name).filter(|known| known.is_list()).map(|known| known.default)
-}
-
-/// Kafka's default of a config.
-pub(crate) fn default_of(name: &str) -> Option<&'static str> {
-    table::find(name).map(|known| known.default)
-}
-
-/// Kafka's number for the type of a config's values; 0 where there is no such config.
-pub(crate) fn type_number(name: &str) -> i8 {
-    table::find(name).map_or(0, table::Known::type_number)
 }
 
 /// Checks one config.
@@ -186,7 +133,7 @@ pub(crate) fn type_number(name: &str) -> i8 {
 /// # Errors
 /// [`ConfigError`]: the name is unknown or does not take the value.
 pub(crate) fn check(name: &str, value: &str) -> Result<(), ConfigError> {
-    table::find(name).ok_or_else(|| ConfigError::Unknown(name.to_owned()))?.check(value)
+    Ok(table::find(name).ok_or_else(|| ConfigError::Unknown(name.to_owned()))?.check(value)?)
 }
 
 /// Checks how configs go together, each of which has been checked.
@@ -206,46 +153,36 @@ pub(crate) fn check_together(configs: &BTreeMap<String, String>) -> Result<(), C
     if is_tiered { Err(ConfigError::TieredStorage) } else { Ok(()) }
 }
 
-/// Where a config's value comes from, by Kafka's numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i8)]
-pub(crate) enum ConfigSource {
-    /// Set for the topic.
-    Topic = 1,
-    /// The broker's configuration.
-    Broker = 4,
-    /// Kafka's default.
-    Default = 5,
-}
-
-/// A config as tools are shown it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Described {
-    pub(crate) name: &'static str,
-    pub(crate) value: Cow<'static, str>,
-    pub(crate) source: ConfigSource,
-}
-
-/// All configs of a topic, names ascending.
-pub(crate) fn describe<'a>(
-    defaults: &'a TopicConfig,
-    configs: &'a BTreeMap<String, String>,
-) -> impl Iterator<Item = Described> + 'a {
-    let is_shown = |known: &&table::Known| known.is_shown() || configs.contains_key(known.name);
-    TABLE.iter().filter(is_shown).map(|known| {
-        let name = known.name;
-        if let Some(value) = configs.get(name) {
-            return Described { name, value: value.trim().to_owned().into(), source: ConfigSource::Topic };
+/// All configs of a topic that is set to `configs`, on a broker that was started with `defaults`; names ascending.
+pub(crate) fn describe(
+    defaults: &TopicConfig,
+    origins: &Origins<'_>,
+    configs: &BTreeMap<String, String>,
+) -> Vec<Described> {
+    let is_shown = |known: &&Known| table::is_shown(known) || configs.contains_key(known.name);
+    let describe = |known: &Known| {
+        let own = configs.get(known.name).map(|value| value.trim().to_owned());
+        let mut synonyms: Vec<_> =
+            own.into_iter().map(|value| Synonym::new(known.name, value, ConfigSource::Topic)).collect();
+        let broker_name = broker_name_of(known.name);
+        let of_broker = broker_name.map(|name| origins.of(name)).unwrap_or_default();
+        let in_other_units = |synonym: &Synonym| Some(&*synonym.name) != broker_name;
+        // Where the broker has it in other units only, by default, Kafka names none.
+        let is_nothing = |s: &Synonym| s.source == ConfigSource::Default && in_other_units(s);
+        if !of_broker.iter().all(is_nothing) {
+            synonyms.extend(of_broker);
         }
-        match defaults.value_of(name) {
-            Some(value) if value != known.default => {
-                Described { name, value: value.into(), source: ConfigSource::Broker }
-            }
-            _ => Described { name, value: known.default.into(), source: ConfigSource::Default },
+        let is_in_other_units =
+            synonyms.first().is_some_and(|s| s.source == ConfigSource::StaticBroker && in_other_units(s));
+        let mut described = Described::changeable(known, known.default.into(), synonyms);
+        if is_in_other_units {
+            described.value = defaults.in_milliseconds(known.name).map(Cow::from);
         }
-    })
+        described
+    };
+    TABLE.iter().filter(is_shown).map(describe).collect()
 }
 
 #[cfg(test)]
-#[path = "topic_config_test.rs"]
-mod topic_config_test;
+#[path = "topic_test.rs"]
+mod topic_test;

@@ -1,6 +1,9 @@
 //! Facts about topic configs; the texts were taken from a running Kafka 4.3.1.
 
+use cluster::metadata::{ConfigKind, Image, Record};
+
 use super::*;
+use crate::configs::{StartedWith, Values};
 
 fn refusal(name: &str, value: &str) -> String {
     check(name, value).map_or_else(|error| error.to_string(), |()| "fine".to_owned())
@@ -122,24 +125,63 @@ fn a_topics_own_configs_win_over_the_brokers() {
     assert_eq!(broker.overridden_by(&configs(&[("max.message.bytes", " 7 ")])).max_message_bytes, 7);
 }
 
+fn started(name: &'static str, value: &str, default: &'static str) -> StartedWith {
+    StartedWith {
+        name,
+        value: Some(value.to_owned()),
+        default: Some(default),
+        is_set: value != default,
+        values: Values::Long,
+        doc: "",
+    }
+}
+
+fn set(image: &mut Image, broker: &str, pairs: &[(&str, &str)]) {
+    let changes = configs(pairs).into_iter().map(|(name, value)| (name, Some(value))).collect();
+    image.apply(Record::ConfigsChanged { kind: ConfigKind::Broker, name: broker.to_owned(), changes });
+}
+
+/// Value, source and synonyms of a config, as one text.
+fn told(described: &[Described], name: &str) -> String {
+    let config = described.iter().find(|config| config.name == name).unwrap();
+    let synonym = |s: &Synonym| format!("{}={} {:?}", s.name, s.value.as_deref().unwrap_or("?"), s.source);
+    let synonyms: Vec<_> = config.synonyms.iter().map(synonym).collect();
+    format!("{} {:?}: {}", config.value.as_deref().unwrap_or("none"), config.source, synonyms.join(", "))
+}
+
 #[test]
 fn a_description_says_where_each_value_comes_from() {
-    let log = LogConfig { retention_bytes: Some(7), ..LogConfig::default() };
-    let broker = TopicConfig { max_message_bytes: 2_000_000, log, ..TopicConfig::default() };
-    let own = configs(&[("retention.ms", "1000")]);
-    let described: Vec<_> = describe(&broker, &own).collect();
-    let find = |name: &str| described.iter().find(|config| config.name == name).unwrap();
-    assert_eq!((&*find("retention.ms").value, find("retention.ms").source), ("1000", ConfigSource::Topic));
-    assert_eq!(
-        (&*find("max.message.bytes").value, find("max.message.bytes").source),
-        ("2000000", ConfigSource::Broker)
-    );
-    assert_eq!(
-        (&*find("retention.bytes").value, find("retention.bytes").source),
-        ("7", ConfigSource::Broker)
-    );
-    assert_eq!((&*find("segment.ms").value, find("segment.ms").source), ("604800000", ConfigSource::Default));
+    // As a running Kafka 4.3.1 tells them, but for retention.ms, where Kafka keeps the hours to itself.
+    let log = LogConfig { retention_ms: Some(36_000_000), ..LogConfig::default() };
+    let defaults = TopicConfig { log, ..TopicConfig::default() };
+    let started = [
+        started("log.retention.hours", "10", "168"),
+        started("log.roll.hours", "168", "168"),
+        started("message.max.bytes", "2000000", "1048588"),
+    ];
+    let mut image = Image::default();
+    let own = configs(&[("segment.ms", "1000")]);
+    let described = describe(&defaults, &Origins::new(&image, 1, &started), &own);
+    let retention =
+        "36000000 StaticBroker: log.retention.hours=10 StaticBroker, log.retention.hours=168 Default";
+    assert_eq!(told(&described, "retention.ms"), retention);
+    let bytes =
+        "2000000 StaticBroker: message.max.bytes=2000000 StaticBroker, message.max.bytes=1048588 Default";
+    assert_eq!(told(&described, "max.message.bytes"), bytes);
+    assert_eq!(told(&described, "segment.ms"), "1000 Topic: segment.ms=1000 Topic");
+    assert_eq!(told(&described, "flush.ms"), "9223372036854775807 Default: ");
     assert_eq!(described.len(), 36);
+
+    set(&mut image, "", &[("log.retention.ms", "77"), ("message.max.bytes", "5")]);
+    set(&mut image, "1", &[("log.retention.ms", "99"), ("log.roll.ms", "3")]);
+    let origins = Origins::new(&image, 1, &started);
+    let described = describe(&defaults, &origins, &own);
+    let retention = "99 DynamicBroker: log.retention.ms=99 DynamicBroker, log.retention.ms=77 DynamicDefaultBroker, \
+                     log.retention.hours=10 StaticBroker, log.retention.hours=168 Default";
+    assert_eq!(told(&described, "retention.ms"), retention);
+    let segment =
+        "1000 Topic: segment.ms=1000 Topic, log.roll.ms=3 DynamicBroker, log.roll.hours=168 Default";
+    assert_eq!(told(&described, "segment.ms"), segment);
     let internal = configs(&[("internal.segment.bytes", "10")]);
-    assert_eq!(describe(&broker, &internal).count(), 37);
+    assert_eq!(describe(&defaults, &origins, &internal).len(), 37);
 }

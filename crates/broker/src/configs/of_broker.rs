@@ -1,0 +1,270 @@
+//! Configs of the broker itself: what it was started with, and what it, or all brokers, were set to since.
+//!
+//! Only some may be set while it runs (KIP-226): topics' defaults under the broker's names, and a few more; others are
+//! refused. Names that there are not are kept and not shown, as in Kafka, whose brokers may have plug-ins with configs of
+//! their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
+
+use super::changes::Changes;
+use super::known::{Kind, Known, type_number};
+use super::topic_table;
+use super::{ConfigSource, Described, Refusal, Synonym, invalid_request};
+
+/// A config that the broker was started with.
+#[derive(Clone, Debug)]
+pub struct StartedWith {
+    /// Kafka's name, or ours without its prefix.
+    pub name: &'static str,
+    /// `None`: it has none of its own.
+    pub value: Option<String>,
+    /// Its default, if it has one.
+    pub default: Option<&'static str>,
+    /// Somebody has set it.
+    pub is_set: bool,
+    /// Its values are numbers, `true` and `false`, texts, or lists of texts.
+    pub values: Values,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// What the values of a config are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Values {
+    /// `true` and `false`.
+    Flag,
+    /// Numbers of 32 bits.
+    Int,
+    /// Numbers of 64 bits.
+    Long,
+    /// Texts.
+    Text,
+    /// Lists of texts.
+    List,
+}
+
+impl Values {
+    fn type_number(self) -> i8 {
+        match self {
+            Self::Flag => type_number::BOOLEAN,
+            Self::Int => type_number::INT,
+            Self::Long => type_number::LONG,
+            Self::Text => type_number::STRING,
+            Self::List => type_number::LIST,
+        }
+    }
+}
+
+/// Other names for the same in coarser units, which hold where the first is not set.
+const UNITS: [(&str, &[&str]); 4] = [
+    ("log.retention.ms", &["log.retention.minutes", "log.retention.hours"]),
+    ("log.roll.ms", &["log.roll.hours"]),
+    ("log.roll.jitter.ms", &[]),
+    ("log.flush.interval.ms", &[]),
+];
+
+/// What may be set while it runs beside the defaults of topics.
+const DYNAMIC: [Known; 4] = [
+    throttle("follower.replication.throttled.rate", "Bytes a second that throttled replicas follow with."),
+    throttle(
+        "leader.replication.throttled.rate",
+        "Bytes a second that throttled replicas are followed with.",
+    ),
+    Known {
+        name: "max.connections",
+        kind: Kind::Int(0, i32::MAX),
+        default: "10000",
+        doc: "Connections at a time; one more is closed as soon as it is accepted.",
+    },
+    throttle("replica.alter.log.dirs.io.max.bytes.per.second", "Bytes a second between directories."),
+];
+
+/// Rates are taken and change nothing yet: there are no other replicas and no other directories. Without a default, as in Kafka.
+const fn throttle(name: &'static str, doc: &'static str) -> Known {
+    Known { name, kind: Kind::Long(0), default: "", doc }
+}
+
+/// A config that may be set while the broker runs, under its name.
+fn dynamic(name: &str) -> Option<Known> {
+    let of_topic = || {
+        let topic_name = topic_name_of(name)?;
+        let known = topic_table::find(topic_name)?;
+        // Of a broker's, Kafka takes any number.
+        let kind = if topic_name == "retention.ms" { Kind::Long(i64::MIN) } else { known.kind };
+        Some(Known { name: broker_name_of(topic_name)?, kind, ..*known })
+    };
+    DYNAMIC.iter().find(|known| known.name == name).copied().or_else(of_topic)
+}
+
+/// Whether a config has a value only where somebody has set it.
+fn is_unset_by_default(name: &str) -> bool {
+    UNITS.iter().any(|(of, _)| *of == name)
+}
+
+/// Where the configs of a broker come from.
+pub(crate) struct Origins<'a> {
+    /// What this broker was set to while it ran.
+    this: &'a BTreeMap<String, String>,
+    /// What all brokers were set to while they ran.
+    all: &'a BTreeMap<String, String>,
+    started_with: &'a [StartedWith],
+}
+
+impl<'a> Origins<'a> {
+    pub(crate) fn new(image: &'a Image, broker_id: i32, started_with: &'a [StartedWith]) -> Self {
+        let of = |name: &str| image.configs(ConfigKind::Broker, name);
+        Self { this: of(&broker_id.to_string()), all: of(""), started_with }
+    }
+
+    /// All values that `name` has or would have, the strongest first.
+    pub(super) fn of(&self, name: &str) -> Vec<Synonym> {
+        let Some(name) = self.known_name(name) else { return self.of_unknown(name) };
+        let mut synonyms = Vec::new();
+        for (configs, source) in self.dynamic_origins() {
+            let set = configs.get(name).map(|value| Synonym::new(name, value.clone(), source));
+            synonyms.extend(set);
+        }
+        let units = UNITS.iter().find(|(of, _)| *of == name).map_or(&[][..], |(_, units)| *units);
+        let names = || [name].into_iter().chain(units.iter().copied());
+        synonyms.extend(names().filter_map(|name| self.started(name)));
+        synonyms.extend(names().filter_map(|name| self.default(name)));
+        synonyms
+    }
+
+    /// Kafka keeps what it does not know and does not show it.
+    fn of_unknown(&self, name: &str) -> Vec<Synonym> {
+        let set = |(configs, source): (&BTreeMap<String, String>, _)| {
+            configs.get(name).map(|_| Synonym { name: name.to_owned().into(), value: None, source })
+        };
+        self.dynamic_origins().into_iter().filter_map(set).collect()
+    }
+
+    fn dynamic_origins(&self) -> [(&'a BTreeMap<String, String>, ConfigSource); 2] {
+        [(self.this, ConfigSource::DynamicBroker), (self.all, ConfigSource::DynamicDefaultBroker)]
+    }
+
+    fn find_started(&self, name: &str) -> Option<&'a StartedWith> {
+        self.started_with.iter().find(|config| config.name == name)
+    }
+
+    fn known_name(&self, name: &str) -> Option<&'static str> {
+        let started = self.find_started(name).map(|config| config.name);
+        started.or_else(|| dynamic(name).map(|known| known.name))
+    }
+
+    fn started(&self, name: &'static str) -> Option<Synonym> {
+        let config = self.find_started(name).filter(|config| config.is_set)?;
+        Some(Synonym::new(name, config.value.clone()?, ConfigSource::StaticBroker))
+    }
+
+    fn default(&self, name: &'static str) -> Option<Synonym> {
+        let default = match self.find_started(name) {
+            Some(config) => config.default?,
+            None if is_unset_by_default(name) => return None,
+            None => Some(dynamic(name)?.default).filter(|default| !default.is_empty())?,
+        };
+        Some(Synonym::new(name, default, ConfigSource::Default))
+    }
+
+    /// The names of everything that is shown of this broker.
+    fn names(&self) -> BTreeSet<&'a str> {
+        let topics = topic_table::TABLE.iter().filter_map(|known| broker_name_of(known.name));
+        let set = self.this.keys().chain(self.all.keys()).map(String::as_str);
+        self.started_with.iter().map(|config| config.name).chain(topics).chain(set).collect()
+    }
+
+    fn describe_one(&self, name: &str, synonyms: Vec<Synonym>) -> Described {
+        let (dynamic, started) = (dynamic(name), self.find_started(name));
+        // Values in other units are no values of this one.
+        let holds = synonyms.first().filter(|synonym| synonym.name == name).cloned();
+        let type_number = match (&dynamic, started) {
+            (Some(known), _) => known.type_number(),
+            (None, Some(config)) => config.values.type_number(),
+            (None, None) => type_number::UNKNOWN,
+        };
+        Described {
+            name: name.to_owned().into(),
+            value: holds.as_ref().and_then(|synonym| Some(synonym.value.as_ref()?.trim().to_owned().into())),
+            source: holds.as_ref().map_or(ConfigSource::Default, |synonym| synonym.source),
+            is_read_only: dynamic.is_none(),
+            is_sensitive: dynamic.is_none() && started.is_none(),
+            type_number,
+            doc: started.map(|config| config.doc).or(dynamic.map(|known| known.doc)),
+            synonyms: if holds.is_some() { synonyms } else { Vec::new() },
+        }
+    }
+}
+
+/// Everything about this broker, or, with an empty name, what all brokers were set to.
+pub(super) fn describe(origins: &Origins<'_>, broker_id: i32, name: &str) -> Result<Vec<Described>, Refusal> {
+    if name.is_empty() {
+        let of_all = |name: &String| {
+            let only = |synonym: &Synonym| synonym.source == ConfigSource::DynamicDefaultBroker;
+            let mut described =
+                origins.describe_one(name, origins.of(name).into_iter().filter(only).collect());
+            // As it was set: nothing here is in force.
+            described.value = described.synonyms.first().and_then(|synonym| synonym.value.clone());
+            described
+        };
+        return Ok(origins.all.keys().map(of_all).collect());
+    }
+    match name.parse() {
+        Ok(number) if broker_id == number => {
+            Ok(origins.names().into_iter().map(|name| origins.describe_one(name, origins.of(name))).collect())
+        }
+        Ok(other) => {
+            let other: i32 = other;
+            invalid_request(format!(
+                "Unexpected broker id, expected {broker_id} or empty string, but received {other}"
+            ))
+        }
+        Err(_) => invalid_request(format!("Broker id must be an integer, but it is: {name}")),
+    }
+}
+
+/// Checks the name of a broker whose configs are to be changed: this one's number, or none for all.
+pub(super) fn check_name(broker_id: i32, name: &str) -> Result<(), Refusal> {
+    match name.parse::<i32>() {
+        _ if name.is_empty() => Ok(()),
+        Ok(number) if number == broker_id => Ok(()),
+        Ok(other) => {
+            invalid_request(format!("Unexpected broker id, expected {broker_id}, but received {other}"))
+        }
+        Err(_) => invalid_request(format!("Node id must be an integer, but it is: {name}")),
+    }
+}
+
+/// The default of a config that is a list.
+pub(super) fn list_default(name: &str) -> Option<&'static str> {
+    dynamic(name).filter(Known::is_list).map(|known| known.default)
+}
+
+/// Checks new values.
+pub(super) fn check(started_with: &[StartedWith], changes: &Changes) -> Result<(), Refusal> {
+    let is_read_only = |name: &&str| dynamic(name).is_none() && started_with.iter().any(|c| c.name == *name);
+    let read_only: Vec<_> = changes.keys().map(String::as_str).filter(is_read_only).collect();
+    if !read_only.is_empty() {
+        return invalid_request(format!(
+            "Cannot update these configs dynamically: [{}]",
+            read_only.join(", ")
+        ));
+    }
+    for (name, value) in changes {
+        if let (Some(known), Some(value)) = (dynamic(name), value) {
+            known.check(value).or_else(|error| invalid_request(error.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A number that this broker, or all of them, were set to while they ran.
+pub(crate) fn number<T: std::str::FromStr>(image: &Image, broker_id: i32, name: &str) -> Option<T> {
+    let of = |broker: &str| image.configs(ConfigKind::Broker, broker).get(name)?.trim().parse().ok();
+    of(&broker_id.to_string()).or_else(|| of(""))
+}
+
+#[cfg(test)]
+#[path = "of_broker_test.rs"]
+mod of_broker_test;
