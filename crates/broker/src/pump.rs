@@ -47,7 +47,7 @@ impl CommitListener<Waiter> for Pump {
             Ok(Ok(appended)) => PartAnswer {
                 error: ErrorCode::NONE,
                 message: None,
-                record_index: None,
+                record_errors: None,
                 base_offset: appended.base_offset,
                 log_append_time: appended.log_append_time,
                 log_start_offset: appended.log_start_offset,

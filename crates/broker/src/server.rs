@@ -17,8 +17,8 @@ use env::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use wire::primitive::Uuid;
 
+use crate::api::data::batch_check::ProduceScratch;
 use crate::api::data::fetch_session::FetchSessions;
-use crate::api::data::produce::ProduceScratch;
 use crate::configs::{self, GroupConfigBounds, LogLevels, StartedWith, TopicConfig};
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};

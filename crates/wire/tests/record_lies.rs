@@ -6,7 +6,7 @@
 
 use wire::ErrorCode;
 use wire::record::header::{BATCH_LENGTH_AT, BatchHeader, CRC_AT, HEADER_BYTES, MAGIC_AT, seal};
-use wire::record::{BatchError, Builder, Codec, Compression, Header, Limits, RecordFault, Scratch, validate};
+use wire::record::{BatchError, Builder, Codec, Compression, Limits, RecordFault, Scratch, validate};
 
 const NOW: i64 = 1_700_000_000_000;
 
@@ -247,21 +247,6 @@ fn codecs_take_what_kafka_takes() {
 }
 
 #[test]
-fn timestamps_out_of_range_name_the_record() {
-    let mut builder = Builder::new(Compression::NONE);
-    for timestamp in [NOW, -1, NOW + 1001] {
-        builder.append(timestamp, None, None, &[]).unwrap();
-    }
-    let batch = builder.finish().unwrap();
-    let limits = Limits { timestamp_oldest: NOW - 1000, timestamp_newest: NOW + 1000, ..Limits::default() };
-    let error = validate(&batch, &limits, &mut Scratch::default()).unwrap_err();
-    assert_eq!((error.code(), error.record_index()), (INVALID_TIMESTAMP, Some(2)));
-    let wider = Limits { timestamp_newest: NOW + 1001, ..limits };
-    let info = validate(&batch, &wider, &mut Scratch::default()).unwrap();
-    assert_eq!((info.max_timestamp, info.offset_of_max_timestamp), (NOW + 1001, 2));
-}
-
-#[test]
 fn a_timestamp_that_overflows_is_refused() {
     // attributes, timestamp delta i64::MAX, offset delta, null key, null value, no headers
     let delta = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
@@ -271,18 +256,6 @@ fn a_timestamp_that_overflows_is_refused() {
     let fault = RecordFault::TimestampDelta(i64::MAX);
     assert_eq!(error, BatchError::Record { index: 0, fault });
     assert_eq!(error.code(), INVALID_TIMESTAMP);
-}
-
-#[test]
-fn a_compacted_topic_wants_keys() {
-    let mut builder = Builder::new(Compression::NONE);
-    builder.append(NOW, Some(b""), None, &[]).unwrap();
-    builder.append(NOW, None, Some(b"v"), &[Header { key: b"h", value: None }]).unwrap();
-    let batch = builder.finish().unwrap();
-    let limits = Limits { key_required: true, ..Limits::default() };
-    let error = validate(&batch, &limits, &mut Scratch::default()).unwrap_err();
-    assert_eq!((error.code(), error.record_index()), (INVALID_RECORD, Some(1)));
-    assert_eq!(answer(&batch), NONE);
 }
 
 #[test]

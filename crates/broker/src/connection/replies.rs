@@ -15,6 +15,7 @@ use wire::message::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
 use wire::primitive::{Message, Uuid, Writer};
+use wire::record::RecordErrors;
 
 use crate::topics::TopicHandle;
 
@@ -45,17 +46,20 @@ pub(crate) enum PartTopic {
 pub(crate) struct PartAnswer {
     pub(crate) error: ErrorCode,
     pub(crate) message: Option<Box<str>>,
-    /// Which record of the batch is at fault, where one is.
-    pub(crate) record_index: Option<i32>,
+    /// Which records of the batch are at fault, where some are.
+    pub(crate) record_errors: Option<Box<RecordErrors>>,
     pub(crate) base_offset: i64,
     pub(crate) log_append_time: i64,
     pub(crate) log_start_offset: i64,
 }
 
 impl PartAnswer {
-    fn record_error(&self, batch_index: i32) -> BatchIndexAndErrorMessage<'_> {
-        let batch_index_error_message = self.message.as_deref().map(Into::into);
-        BatchIndexAndErrorMessage { batch_index, batch_index_error_message }
+    fn record_errors(&self) -> impl Iterator<Item = BatchIndexAndErrorMessage<'_>> {
+        let named = self.record_errors.iter().flat_map(|errors| errors.named());
+        named.map(|error| BatchIndexAndErrorMessage {
+            batch_index: error.batch_index,
+            batch_index_error_message: Some(error.to_string().into()),
+        })
     }
 
     /// A refusal.
@@ -63,7 +67,7 @@ impl PartAnswer {
         Self {
             error,
             message,
-            record_index: None,
+            record_errors: None,
             base_offset: -1,
             log_append_time: -1,
             log_start_offset: -1,
@@ -168,7 +172,7 @@ impl Part {
             log_append_time_ms: answer.log_append_time,
             log_start_offset: answer.log_start_offset,
             error_message: answer.message.as_deref().map(Into::into),
-            record_errors: answer.record_index.map(|index| answer.record_error(index)).into_iter().collect(),
+            record_errors: answer.record_errors().collect(),
             ..PartitionProduceResponse::default()
         }
     }

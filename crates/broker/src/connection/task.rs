@@ -16,7 +16,8 @@ use wire::frame::LENGTH_SIZE;
 use super::answer::Answer;
 use super::inbox::{Inbox, first_frame, frame_bytes};
 use super::{Connection, SLOTS_MAX, send};
-use crate::api::data::produce::{self, StartError, Verdicts};
+use crate::api::data::batch_check::{self, Verdicts};
+use crate::api::data::produce::{self, StartError};
 use crate::dispatch;
 use crate::memory_pool::Share;
 use crate::server::Broker;
@@ -221,7 +222,7 @@ impl Task {
             let checks = produce::checks(&self.broker, &frame).map_err(|error| error.to_string())?;
             let verdicts;
             (frame, verdicts) = env::task::spawn_blocking(move || {
-                let verdicts = produce::check_all(&frame, checks);
+                let verdicts = batch_check::check_all(&frame, checks);
                 (frame, verdicts)
             })
             .await;

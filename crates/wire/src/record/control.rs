@@ -71,14 +71,14 @@ impl EndTransactionMarker {
     /// # Errors
     /// [`BatchError::Record`] when key or value are shorter than their fields.
     pub fn parse(record: &Record<'_>) -> Result<Option<EndTransactionMarker>, BatchError> {
-        let malformed = BatchError::Record { index: 0, fault: RecordFault::Control };
-        let key = record.key.and_then(|key| key.first_chunk::<4>()).ok_or(malformed)?;
+        let malformed = || BatchError::Record { index: 0, fault: RecordFault::Control };
+        let key = record.key.and_then(|key| key.first_chunk::<4>()).ok_or_else(malformed)?;
         let result = match i16::from_be_bytes([key[2], key[3]]) {
             TYPE_ABORT => TransactionResult::Abort,
             TYPE_COMMIT => TransactionResult::Commit,
             _ => return Ok(None),
         };
-        let value = record.value.and_then(|value| value.first_chunk::<6>()).ok_or(malformed)?;
+        let value = record.value.and_then(|value| value.first_chunk::<6>()).ok_or_else(malformed)?;
         let coordinator_epoch = i32::from_be_bytes([value[2], value[3], value[4], value[5]]);
         Ok(Some(EndTransactionMarker { result, coordinator_epoch }))
     }

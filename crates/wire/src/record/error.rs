@@ -12,10 +12,11 @@
 //!   a topic with CreateTime (INVALID_TIMESTAMP).
 
 use super::codec::Codec;
+use super::record_error::RecordErrors;
 use crate::ErrorCode;
 
 /// Why a batch was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// The bytes end before the batch does. A fetch response may end so; a produce request may not.
     #[error("{present} bytes are not a whole record batch, which needs {needed}")]
@@ -99,18 +100,9 @@ pub enum BatchError {
     /// A producer may not say that its timestamps are the log's append time.
     #[error("invalid timestamp type: a producer must not set LogAppendTime")]
     TimestampType,
-    /// A record's timestamp is outside of what the topic takes.
-    #[error("timestamp {timestamp} of record {index} is out of range [{oldest}, {newest}]")]
-    Timestamp {
-        /// The record's place in the batch.
-        index: i32,
-        /// Milliseconds.
-        timestamp: i64,
-        /// Oldest timestamp taken.
-        oldest: i64,
-        /// Newest timestamp taken.
-        newest: i64,
-    },
+    /// Records break a rule of the topic.
+    #[error("{0}")]
+    Records(Box<RecordErrors>),
     /// A record whose bytes contradict themselves.
     #[error("record {index}: {fault}")]
     Record {
@@ -193,9 +185,6 @@ pub enum RecordFault {
     /// Base timestamp and delta do not fit 64 bits.
     #[error("timestamp delta {0} overflows")]
     TimestampDelta(i64),
-    /// A compacted topic needs a key to keep the last record of.
-    #[error("a compacted topic cannot accept a record without key")]
-    NoKey,
     /// Not a transaction marker that this version knows.
     #[error("not a known control record")]
     Control,
@@ -212,11 +201,10 @@ impl BatchError {
             BatchError::TooLarge { .. } | BatchError::DecompressedTooLarge { .. } => {
                 ErrorCode::MESSAGE_TOO_LARGE
             }
-            BatchError::TimestampType
-            | BatchError::Timestamp { .. }
-            | BatchError::Record { fault: RecordFault::TimestampDelta(_), .. } => {
+            BatchError::TimestampType | BatchError::Record { fault: RecordFault::TimestampDelta(_), .. } => {
                 ErrorCode::INVALID_TIMESTAMP
             }
+            BatchError::Records(errors) => errors.code(),
             BatchError::ProducerEpoch { .. } => ErrorCode::INVALID_PRODUCER_EPOCH,
             BatchError::UnknownCodec { .. } => ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
             BatchError::Truncated { .. }
@@ -225,17 +213,6 @@ impl BatchError {
             | BatchError::Undecodable { .. }
             | BatchError::Header(_)
             | BatchError::Record { .. } => ErrorCode::INVALID_RECORD,
-        }
-    }
-
-    /// The place of the record that is to blame, for `record_errors` of a produce response (KIP-467). As in Kafka, only where a
-    /// record breaks a rule of the topic, not where the batch is broken.
-    pub fn record_index(&self) -> Option<i32> {
-        match self {
-            BatchError::Timestamp { index, .. } | BatchError::Record { index, fault: RecordFault::NoKey } => {
-                Some(*index)
-            }
-            _ => None,
         }
     }
 

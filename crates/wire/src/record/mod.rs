@@ -19,6 +19,7 @@ pub mod control;
 mod error;
 pub mod header;
 mod read;
+mod record_error;
 mod validate;
 mod varint;
 mod walk;
@@ -29,6 +30,7 @@ pub use codec::{Codec, Compression};
 pub use error::{BatchError, HeaderFault, RecordFault};
 pub use header::{BatchHeader, TimestampType, set_log_append_time, set_max_timestamp};
 pub use read::{Header, Headers, Record, RecordIter, Records, read, read_with};
+pub use record_error::{BrokenRule, RecordError, RecordErrors};
 pub use validate::{BatchInfo, Limits, Scratch, validate};
 
 #[cfg(test)]

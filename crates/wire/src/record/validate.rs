@@ -11,7 +11,8 @@ use super::batches::first_bytes;
 use super::codec::{Codec, Contexts, DecompressBounds, Decompressor};
 use super::error::{BatchError, HeaderFault, RecordFault};
 use super::header::{BatchHeader, HEADER_BYTES, NO_TIMESTAMP, TimestampType, check_crc};
-use super::walk::{self, Input, SliceInput, StreamInput};
+use super::record_error::{BrokenRule, RecordError, RecordErrors};
+use super::walk::{self, Input, SliceInput, StreamInput, Walked};
 
 /// Bytes of the buffer through which a compressed batch is walked.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -36,10 +37,14 @@ pub struct Limits {
     pub timestamp_newest: i64,
     /// Whether each record needs a key (`cleanup.policy` contains `compact`).
     pub key_required: bool,
+    /// Most records at fault that are named one by one. Kafka has no such bound; it keeps a small compressed batch from an answer
+    /// of hundreds of megabytes.
+    pub record_errors_max: usize,
 }
 
 impl Default for Limits {
-    /// Kafka's default `max.message.bytes` and zstd window, 128 MiB decompressed, any timestamp, no key.
+    /// Kafka's default `max.message.bytes` and zstd window, 128 MiB decompressed, any timestamp, no key; 1,000 records
+    /// at fault are named.
     fn default() -> Limits {
         Limits {
             batch_bytes_max: 1_048_588,
@@ -48,6 +53,7 @@ impl Default for Limits {
             timestamp_oldest: i64::MIN,
             timestamp_newest: i64::MAX,
             key_required: false,
+            record_errors_max: 1000,
         }
     }
 }
@@ -113,7 +119,8 @@ pub struct BatchInfo {
 /// for an uncompressed batch.
 ///
 /// # Errors
-/// The first fault, as a [`BatchError`] whose `code` is the answer. Nothing of `scratch` is lost by it.
+/// The first fault of the batch, else all its records that break a rule of the topic, as a [`BatchError`] whose `code` is the
+/// answer. Nothing of `scratch` is lost by it.
 pub fn validate(batch: &[u8], limits: &Limits, scratch: &mut Scratch) -> Result<BatchInfo, BatchError> {
     let (header, codec) = check_header(batch, limits)?;
     let data = &batch[HEADER_BYTES..];
@@ -197,19 +204,20 @@ fn walk_records<I: Input>(
         offset_of_max_timestamp: 0,
         key_value_header_bytes: 0,
     };
+    let mut errors = None;
     for index in 0..header.record_count {
         let fault = |fault| BatchError::Record { index, fault };
         let walked = walk::record(input, index)?;
         if walked.offset_delta != index {
             return Err(fault(RecordFault::OffsetDelta(walked.offset_delta)));
         }
-        if limits.key_required && !walked.has_key {
-            return Err(fault(RecordFault::NoKey));
-        }
         let delta = walked.timestamp_delta;
         let timestamp = header.base_timestamp.checked_add(delta);
         let timestamp = timestamp.ok_or(fault(RecordFault::TimestampDelta(delta)))?;
-        check_timestamp(index, timestamp, limits)?;
+        if let Some(rule) = broken_rule(&walked, timestamp, limits) {
+            let error = RecordError { batch_index: index, rule };
+            RecordErrors::note(&mut errors, error, limits.record_errors_max);
+        }
         if timestamp > info.max_timestamp {
             info.max_timestamp = timestamp;
             info.offset_of_max_timestamp = index;
@@ -217,14 +225,18 @@ fn walk_records<I: Input>(
         info.key_value_header_bytes += u64::try_from(walked.payload_bytes).unwrap_or(u64::MAX);
     }
     walk::end(input, header.record_count)?;
-    Ok(info)
+    errors.map_or(Ok(info), |errors| Err(BatchError::Records(errors)))
 }
 
-fn check_timestamp(index: i32, timestamp: i64, limits: &Limits) -> Result<(), BatchError> {
+/// The rule of the topic that a record breaks, the first in Kafka's order.
+#[inline]
+fn broken_rule(walked: &Walked, timestamp: i64, limits: &Limits) -> Option<BrokenRule> {
     let (oldest, newest) = (limits.timestamp_oldest, limits.timestamp_newest);
-    if timestamp == NO_TIMESTAMP || (oldest..=newest).contains(&timestamp) {
-        Ok(())
+    if limits.key_required && !walked.has_key {
+        Some(BrokenRule::NoKey)
+    } else if timestamp == NO_TIMESTAMP || (oldest..=newest).contains(&timestamp) {
+        None
     } else {
-        Err(BatchError::Timestamp { index, timestamp, oldest, newest })
+        Some(BrokenRule::Timestamp { timestamp, oldest, newest })
     }
 }

@@ -1,5 +1,6 @@
 //! Records: in, out, and where they are.
 
+pub(crate) mod batch_check;
 pub(crate) mod fetch;
 mod fetch_read;
 pub(crate) mod fetch_session;

@@ -4,8 +4,6 @@
 //! answers. Everything that only the log's order can decide (duplicates, sequences) comes back with the commit.
 //! acks=1 waits as long as acks=all; acks=0 takes the same way and gets no answer.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,8 +15,11 @@ use wire::error::ErrorCode;
 use wire::frame::{self, RequestFrame};
 use wire::message::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use wire::primitive::{DecodeError, Message};
-use wire::record::{self, BatchError, BatchInfo, Codec, Limits, Scratch, TimestampType};
+use wire::record::{BatchError, BatchInfo, Codec, TimestampType};
 
+use super::batch_check::{
+    self, Check, RECORD_ERRORS_MAX, Refusal, Verdicts, check_batch, only_batch, refusal,
+};
 use crate::connection::Connection;
 use crate::connection::replies::{Part, PartAnswer, PartTopic, Slot};
 use crate::flows::{Flow, FlowKey, SentBatch};
@@ -31,38 +32,34 @@ const ZSTD_SINCE: i16 = 7;
 /// The first version that names topics by id.
 const TOPIC_IDS_SINCE: i16 = 13;
 
-/// Records of a batch may decompress to this much whatever its size, and beyond it to so many times its size. Kafka has no
-/// such bound; here a small batch must not hold a thread for seconds.
-const DECOMPRESSED_BYTES_MIN: usize = 32 << 20;
-const DECOMPRESSED_RATIO_MAX: usize = 32;
-
-/// A compressed batch is checked on the I/O thread as far as its records decompress to this much; beyond it another thread
-/// does it, so that the other connections do not wait.
-const DECOMPRESSED_AT_ONCE_MAX: usize = 256 << 10;
-
-/// What was found out beside the I/O thread, by the partition's place in the request.
-pub(crate) type Verdicts = BTreeMap<usize, Result<BatchInfo, BatchError>>;
-
-/// A batch to be checked beside the I/O thread.
-pub(crate) struct Check {
-    part: usize,
-    /// Where it is in the frame.
-    batch: Range<usize>,
-    limits: Limits,
-}
-
-/// What checking a batch needs, once per thread.
-#[derive(Default)]
-pub(crate) struct ProduceScratch {
-    record: Scratch,
-}
-
 /// A batch that was checked, and where it goes.
 struct Checked<'a> {
     part: usize,
     partition: Rc<Partition>,
     item: NewItem<'a>,
     info: BatchInfo,
+}
+
+/// The partitions of a request, as they are checked.
+struct Sorted<'a> {
+    verdicts: Verdicts,
+    /// All of them; those that go on have no answer yet.
+    parts: Vec<Part>,
+    /// Those that go on.
+    checked: Vec<Checked<'a>>,
+    record_errors_left: usize,
+}
+
+impl Sorted<'_> {
+    /// Has the answer name no more records than may be.
+    fn bound(&mut self, answer: PartAnswer) -> PartAnswer {
+        let mut answer = answer;
+        if let Some(errors) = &mut answer.record_errors {
+            errors.truncate(self.record_errors_left);
+            self.record_errors_left -= errors.named().len();
+        }
+        answer
+    }
 }
 
 /// Who sent a request.
@@ -102,19 +99,21 @@ impl Sender<'_> {
 ///
 /// # Errors
 /// When the frame can't be read: the connection is closed then, as in Kafka. [`StartError::Heavy`] when nothing was started
-/// because checking takes long: the caller comes again with what [`check_all`] finds.
+/// because checking takes long: the caller comes again with what [`batch_check::check_all`] finds.
 pub(crate) fn start(
     broker: &Rc<Broker>,
     connection: &Rc<Connection>,
     frame: &[u8],
-    mut verdicts: Verdicts,
+    verdicts: Verdicts,
 ) -> Result<(), StartError> {
     let (request, produce) = read(frame)?;
     let version = request.version;
-    let (mut parts, mut checked) = (Vec::with_capacity(1), Vec::with_capacity(1));
+    let (parts, checked) = (Vec::with_capacity(1), Vec::with_capacity(1));
+    let mut sorted = Sorted { verdicts, parts, checked, record_errors_left: RECORD_ERRORS_MAX };
     for topic in produce.topic_data.iter() {
-        check_topic(broker, &produce, &topic, version, &mut verdicts, &mut parts, &mut checked)?;
+        check_topic(broker, &produce, &topic, version, &mut sorted)?;
     }
+    let Sorted { parts, checked, .. } = sorted;
     // Only now: what is heavy comes here a second time.
     broker.counters.requested(request.key, version);
     for answer in parts.iter().filter_map(|part| part.answer.as_ref()) {
@@ -167,7 +166,7 @@ fn read(frame: &[u8]) -> Result<(RequestFrame<'_>, ProduceRequest<'_>), StartErr
     Ok((request, produce))
 }
 
-/// The compressed batches of a request, for [`check_all`].
+/// The compressed batches of a request, for [`batch_check::check_all`].
 ///
 /// # Errors
 /// When the frame can't be read.
@@ -180,21 +179,13 @@ pub(crate) fn checks(broker: &Broker, frame: &[u8]) -> Result<Vec<Check>, StartE
             let batch = only_batch(data.records.as_slice().unwrap_or_default());
             if let (Some(handle), Ok(batch)) = (&handle, batch) {
                 let start = batch.as_ptr().addr() - frame.as_ptr().addr();
-                let limits = limits(handle, batch, now);
+                let limits = batch_check::limits(handle, batch, now);
                 checks.push(Check { part, batch: start..start + batch.len(), limits });
             }
             part += 1;
         }
     }
     Ok(checks)
-}
-
-/// Checks batches of `frame`, for as long as it takes; on any thread.
-pub(crate) fn check_all(frame: &[u8], checks: Vec<Check>) -> Verdicts {
-    let mut scratch = Scratch::default();
-    let mut check =
-        |check: Check| (check.part, record::validate(&frame[check.batch], &check.limits, &mut scratch));
-    checks.into_iter().map(&mut check).collect()
 }
 
 fn start_unanswered(sender: Sender<'_>, parts: &[Part], checked: Vec<Checked<'_>>) {
@@ -206,15 +197,13 @@ fn start_unanswered(sender: Sender<'_>, parts: &[Part], checked: Vec<Checked<'_>
     }
 }
 
-/// Checks all partitions of a topic: a refused one has its answer, the others are in `checked`.
+/// Checks all partitions of a topic: a refused one has its answer, the others are among the checked.
 fn check_topic<'a>(
     broker: &Broker,
     produce: &ProduceRequest<'a>,
     topic: &TopicProduceData<'a>,
     version: i16,
-    verdicts: &mut Verdicts,
-    parts: &mut Vec<Part>,
-    checked: &mut Vec<Checked<'a>>,
+    sorted: &mut Sorted<'a>,
 ) -> Result<(), StartError> {
     let handle = find_topic(broker, topic, version);
     for data in topic.partition_data.iter() {
@@ -228,7 +217,7 @@ fn check_topic<'a>(
                 Err(refusal(ErrorCode::INVALID_TOPIC_EXCEPTION, Some(why.into())))
             }
             Some(handle) => {
-                let verdict = verdicts.remove(&parts.len());
+                let verdict = sorted.verdicts.remove(&sorted.parts.len());
                 check_partition(broker, produce, handle, &data, version, verdict)
             }
             None if version >= TOPIC_IDS_SINCE => Err(refusal(ErrorCode::UNKNOWN_TOPIC_ID, None)),
@@ -236,13 +225,13 @@ fn check_topic<'a>(
         };
         let answer = match outcome {
             Ok((partition, item, info)) => {
-                checked.push(Checked { part: parts.len(), partition, item, info });
+                sorted.checked.push(Checked { part: sorted.parts.len(), partition, item, info });
                 None
             }
-            Err(Refusal::Answer(answer)) => Some(answer),
+            Err(Refusal::Answer(answer)) => Some(sorted.bound(answer)),
             Err(Refusal::Heavy) => return Err(StartError::Heavy),
         };
-        parts.push(Part { topic: part_topic, partition: data.index, answer });
+        sorted.parts.push(Part { topic: part_topic, partition: data.index, answer });
     }
     Ok(())
 }
@@ -252,23 +241,6 @@ fn find_topic(broker: &Broker, topic: &TopicProduceData<'_>, version: i16) -> Op
         TOPIC_IDS_SINCE.. => broker.topic_by_id(topic.topic_id),
         _ => broker.topic(&topic.name),
     }
-}
-
-/// Why a partition's batch does not go on.
-enum Refusal {
-    Answer(PartAnswer),
-    /// Checking it takes long.
-    Heavy,
-}
-
-impl From<PartAnswer> for Refusal {
-    fn from(answer: PartAnswer) -> Self {
-        Self::Answer(answer)
-    }
-}
-
-fn refusal(error: ErrorCode, message: Option<Box<str>>) -> Refusal {
-    PartAnswer::error(error, message).into()
 }
 
 fn check_partition<'a>(
@@ -290,10 +262,7 @@ fn check_partition<'a>(
     }
     let batch = only_batch(data.records.as_slice().unwrap_or_default())?;
     let now = WallTime::now().0;
-    let info = match verdict {
-        Some(verdict) => verdict.map_err(|error| refused(&error))?,
-        None => check_batch(broker, topic, batch, now)?,
-    };
+    let info = check_batch(broker, topic, &partition, batch, now, verdict)?;
     if info.codec == Codec::Zstd && version < ZSTD_SINCE {
         return Err(refusal(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE, None));
     }
@@ -318,53 +287,4 @@ fn check_partition<'a>(
         answered_in: 0,
     };
     Ok((partition, item, info))
-}
-
-/// The one batch that a partition's records must be, as Kafka demands since version 3.
-fn only_batch(records: &[u8]) -> Result<&[u8], PartAnswer> {
-    let mut batches = record::batches(records);
-    match (batches.next(), batches.next()) {
-        (Some(Ok(batch)), None) => Ok(batch),
-        (Some(Err(error)), _) => Err(refused(&error)),
-        (None, _) => {
-            let why = "a produce request must have exactly one record batch per partition, not none";
-            Err(PartAnswer::error(ErrorCode::INVALID_RECORD, Some(why.into())))
-        }
-        (Some(Ok(_)), Some(_)) => {
-            let why = "a produce request must have exactly one record batch per partition";
-            Err(PartAnswer::error(ErrorCode::INVALID_RECORD, Some(why.into())))
-        }
-    }
-}
-
-fn check_batch(broker: &Broker, topic: &TopicHandle, batch: &[u8], now: i64) -> Result<BatchInfo, Refusal> {
-    let limits = limits(topic, batch, now);
-    let decompressed_bytes_max = limits.decompressed_bytes_max.min(DECOMPRESSED_AT_ONCE_MAX);
-    let scratch = &mut broker.produce_scratch.borrow_mut().record;
-    record::validate(batch, &Limits { decompressed_bytes_max, ..limits }, scratch).map_err(
-        |error| match error {
-            BatchError::DecompressedTooLarge { .. } => Refusal::Heavy,
-            error => refused(&error).into(),
-        },
-    )
-}
-
-fn limits(topic: &TopicHandle, batch: &[u8], now: i64) -> Limits {
-    let config = &topic.config;
-    let is_create_time = config.timestamp_type == TimestampType::CreateTime;
-    let (oldest, newest) = (config.timestamp_before_max_ms, config.timestamp_after_max_ms);
-    Limits {
-        batch_bytes_max: config.max_message_bytes,
-        key_required: config.log.cleanup.compact,
-        decompressed_bytes_max: DECOMPRESSED_BYTES_MIN
-            .max(batch.len().saturating_mul(DECOMPRESSED_RATIO_MAX)),
-        timestamp_oldest: if is_create_time { now.saturating_sub(oldest) } else { i64::MIN },
-        timestamp_newest: if is_create_time { now.saturating_add(newest) } else { i64::MAX },
-        ..Limits::default()
-    }
-}
-
-fn refused(error: &BatchError) -> PartAnswer {
-    let record_index = error.record_index();
-    PartAnswer { record_index, ..PartAnswer::error(error.code(), Some(error.to_string().into())) }
 }
