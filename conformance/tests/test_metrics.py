@@ -4,9 +4,11 @@ import re
 import time
 
 import pytest
+import raw
 import watch
 from brokers import ROOT, Takhin, free_port
 from clients import CONFLUENT, Record
+from schema import API
 from topics import create
 
 pytestmark = pytest.mark.usefixtures("_only_ours")
@@ -81,6 +83,91 @@ def test_metrics_say_what_was_done(start_broker, topic_name):
     assert watch.value(after, "process_resident_memory_bytes") > 1 << 20
     bases = {re.sub(r"_(bucket|sum|count)$", "", name) for name in after} | set(after)
     assert explained() - bases == ONLY_WHEN
+
+
+def errors(found, api):
+    """The errors of an API's answers by name."""
+    counted = found.get("takhin_kafka_request_errors_total", [])
+    return {labels["error_code"]: count for labels, count in counted if labels["api_key"] == api}
+
+
+def test_errors_of_every_api_are_counted_as_they_were_answered(start_broker, topic_name):
+    """Could break: errors of one level only, of one version, or counted where they are made and not where they are told."""
+    broker = start_broker({"auto.create.topics.enable": "false"})
+    topic = create(broker, topic_name(), partitions=1)
+    with raw.Connection(broker) as connection:
+        # Both errors of partitions, and one of a topic in every version.
+        for version in (9, 12):
+            names = [{"Name": name} for name in ("not-there", topic, "nor/there")]
+            connection.ask("Metadata", version, Topics=names, AllowAutoTopicCreation=False)
+        assert raw.fetch(connection, topic, 5)["ErrorCode"] == 1
+        assert raw.fetch(connection, "not-there", 0)["ErrorCode"] == 3
+        assert raw.fetch(connection, topic, 0, max_wait_ms=0)["ErrorCode"] == 0
+        damaged = raw.batch([b"a"], crc=1)
+        assert raw.produce(connection, topic, damaged)["ErrorCode"] == 2
+        assert raw.produce(connection, topic, damaged, version=3)["ErrorCode"] == 2
+        assert raw.produce(connection, topic, raw.batch([b"a"]))["ErrorCode"] == 0
+        # Of the whole request.
+        told = connection.ask("Heartbeat", 4, GroupId="", GenerationId=1, MemberId="m")
+        assert told["ErrorCode"] == 24
+        with raw.Connection(broker) as other:
+            frame = bytes(API["Produce"].encode(9, produce_without_answer(topic, damaged), 1).bytes)
+            other.send_frame(frame)
+            with pytest.raises(raw.Closed):
+                other.read_frame()
+    found = watch.metrics(broker)
+    assert errors(found, "Metadata") == {"UNKNOWN_TOPIC_OR_PARTITION": 2, "INVALID_TOPIC_EXCEPTION": 2}
+    assert errors(found, "Fetch") == {"OFFSET_OUT_OF_RANGE": 1, "UNKNOWN_TOPIC_OR_PARTITION": 1}
+    assert errors(found, "Produce") == {"CORRUPT_MESSAGE": 3}
+    assert errors(found, "Heartbeat") == {"INVALID_GROUP_ID": 1}
+    assert errors(found, "CreateTopics") == {}
+
+
+def produce_without_answer(topic, records):
+    data = [{"Name": topic, "PartitionData": [{"Index": 0, "Records": records}]}]
+    return {"Acks": 0, "TimeoutMs": 5000, "TopicData": data}
+
+
+def test_durations_of_requests_are_told_by_api(start_broker, topic_name):
+    """Could break: a clock that begins or ends elsewhere, a request counted twice or for another API, buckets that do not add up."""
+    broker = start_broker()
+    topic = create(broker, topic_name(), partitions=1)
+    before = watch.metrics(broker)
+    with raw.Connection(broker) as connection:
+        for _ in range(5):
+            assert raw.produce(connection, topic, raw.batch([b"a"]))["ErrorCode"] == 0
+        # Four that are sent at once, and one that is refused.
+        sent = [
+            connection.send("Produce", 9, **{**produce_without_answer(topic, raw.batch([b"a"])), "Acks": -1})
+            for _ in range(4)
+        ]
+        for correlation_id in sent:
+            connection.receive("Produce", 9, correlation_id)
+        assert raw.produce(connection, topic, raw.batch([b"a"], crc=1))["ErrorCode"] == 2
+        began = time.monotonic()
+        raw.fetch(connection, topic, 9, max_wait_ms=700)
+        waited = time.monotonic() - began
+        raw.fetch(connection, topic, 0)
+    after = watch.metrics(broker)
+    name = "takhin_kafka_request_duration_seconds"
+
+    def counted(found, api, ending, **labels):
+        values = [v for has, v in found.get(name + ending, []) if has.items() >= {"api_key": api, **labels}.items()]
+        return sum(values)
+
+    assert counted(after, "Produce", "_count") - counted(before, "Produce", "_count") == 10
+    assert 0 < counted(after, "Produce", "_sum") < 5
+    assert counted(after, "Fetch", "_count") == 2
+    assert 0.7 <= counted(after, "Fetch", "_sum") < waited + 0.2
+    # The long poll took more than half a second, the other one less.
+    assert counted(after, "Fetch", "_bucket", le="0.5") == 1
+    assert counted(after, "Fetch", "_bucket", le="2.5") == counted(after, "Fetch", "_bucket", le="+Inf") == 2
+    assert counted(after, "CreateTopics", "_count") == 1
+    requests = {
+        api: sum(n for has, n in after["takhin_kafka_requests_total"] if has["api_key"] == api)
+        for api in ("Produce", "Fetch")
+    }
+    assert requests == {"Produce": 10, "Fetch": 2}
 
 
 def test_a_scrape_of_many_partitions_holds_nobody_up(start_broker, topic_name):

@@ -2,9 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
+
+use crate::durations::{DurationCells, Durations};
 
 /// Above every API key that is served.
 const KEYS: usize = 128;
@@ -19,6 +22,8 @@ pub(crate) struct Counters {
     bytes_sent: Cell<u64>,
     /// By key, then version.
     requests: Vec<Cell<u64>>,
+    /// By key.
+    durations: Vec<DurationCells>,
     /// Touched where a request fails only.
     errors: RefCell<BTreeMap<(ApiKey, ErrorCode), u64>>,
 }
@@ -38,7 +43,11 @@ pub struct Traffic {
     pub bytes_sent: u64,
     /// Requests by API and version, those only that came.
     pub requests: Vec<(&'static str, i16, u64)>,
-    /// Errors by API and Kafka's name of the error; a produce request counts each partition that it failed for.
+    /// How long those that were answered took, by API: from when one was read, or the one before it on its connection was answered,
+    /// until its answer was ready to be sent.
+    pub durations: Vec<(&'static str, Durations)>,
+    /// Errors by API and Kafka's name of the error: every one that an answer had, of the request, a topic, a partition or a group;
+    /// of produce requests that are not answered those that closed their connection.
     pub errors: Vec<(&'static str, &'static str, u64)>,
 }
 
@@ -50,6 +59,7 @@ impl Default for Counters {
             bytes_received: Cell::default(),
             bytes_sent: Cell::default(),
             requests: vec![Cell::new(0); KEYS * VERSIONS],
+            durations: (0..KEYS).map(|_| DurationCells::default()).collect(),
             errors: RefCell::default(),
         }
     }
@@ -79,11 +89,23 @@ impl Counters {
         }
     }
 
-    /// A request, or a part of one, is answered with `error`.
-    pub(crate) fn failed(&self, key: ApiKey, error: ErrorCode) {
-        if error != ErrorCode::NONE {
-            *self.errors.borrow_mut().entry((key, error)).or_default() += 1;
+    /// A request was answered.
+    pub(crate) fn took(&self, key: ApiKey, duration: Duration) {
+        if let Some(durations) = usize::try_from(key.code()).ok().and_then(|key| self.durations.get(key)) {
+            durations.add(duration);
         }
+    }
+
+    /// An answer was encoded that had these error codes, each so often ([`wire::primitive::Writer::errors`]).
+    pub(crate) fn answered(&self, key: ApiKey, errors: &[(i16, u64)]) {
+        for (code, count) in errors {
+            self.failed(key, ErrorCode::from_code(*code).unwrap_or(ErrorCode::UNKNOWN_SERVER_ERROR), *count);
+        }
+    }
+
+    /// `count` parts of a request failed.
+    pub(crate) fn failed(&self, key: ApiKey, error: ErrorCode, count: u64) {
+        *self.errors.borrow_mut().entry((key, error)).or_default() += count;
     }
 
     /// What was counted so far.
@@ -103,8 +125,17 @@ impl Counters {
             bytes_received: self.bytes_received.get(),
             bytes_sent: self.bytes_sent.get(),
             requests: requests.collect(),
+            durations: self.all_durations(),
             errors: errors.iter().map(|((key, error), count)| (key.name(), error.name(), *count)).collect(),
         }
+    }
+
+    fn all_durations(&self) -> Vec<(&'static str, Durations)> {
+        let served = crate::dispatch::SERVED.iter().filter_map(|key| {
+            let cells = self.durations.get(usize::try_from(key.code()).ok()?)?;
+            Some((key.name(), cells.read()))
+        });
+        served.filter(|(_, durations)| durations.count() > 0).collect()
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use wire::api::ApiKey;
+use wire::error::ErrorCode;
 use wire::frame::{self, RequestFrame};
 use wire::primitive::{Message, Request, Writer};
 
@@ -95,6 +96,7 @@ pub(crate) async fn answer(
     let (key, version) = (request.key, request.version);
     if key == ApiKey::ApiVersions && !key.versions().contains(&version) {
         session::api_versions::refuse_version(request.correlation_id, out.own_bytes());
+        broker.counters.failed(key, ErrorCode::UNSUPPORTED_VERSION, 1);
         return Ok(());
     }
     if !SERVED.contains(&key) || !key.versions().contains(&version) {
@@ -192,7 +194,9 @@ impl<'a> Exchange<'a> {
     fn write<R: Request<'a>>(self, response: &R::Response<'a>) -> Result<(), String> {
         let (version, out) = (self.request.version, self.out.own_bytes());
         let unfinished = frame::start_response(out, R::KEY, version, self.request.correlation_id);
-        response.encode(&mut Writer::new(out), version);
+        let mut writer = Writer::new(out);
+        response.encode(&mut writer, version);
+        self.broker.counters.answered(R::KEY, &writer.errors);
         unfinished.finish(out, &[]).map_err(|error| error.to_string())
     }
 }

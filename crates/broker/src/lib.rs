@@ -10,6 +10,7 @@
 //! | `configs` | what topics, brokers, groups and loggers may be set to, and what is in force |
 //! | `topics` | topics by name with their configs read, for the hot path |
 //! | `counters` | what the thread counts |
+//! | `durations` | how long things took |
 //! | `flows` | who produces to what |
 //! | `groups` | the coordinators of groups: their place, their records, their time |
 //! | `observe` | what the broker tells of itself |
@@ -25,6 +26,7 @@ mod counters;
 #[cfg(test)]
 mod counters_test;
 mod dispatch;
+mod durations;
 mod error_map;
 mod flows;
 mod groups;
@@ -39,6 +41,7 @@ pub use configs::{GroupConfigBounds, Level, LogLevels, StartedWith, TopicConfig,
 pub use coordinator::group::STATES as GROUP_STATES;
 pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary};
 pub use counters::Traffic;
+pub use durations::Durations;
 pub use flows::{ClientFlow, FlowCounts, OldReader, TopicFlows};
 pub use groups::{GroupOptions, GroupWork};
 pub use observe::{Observation, Observer, PartitionStats};

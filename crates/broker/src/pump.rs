@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use cluster::commit::{Commit, CommitListener, Committed};
+use env::Instant;
 use tokio::sync::Notify;
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
@@ -56,9 +57,10 @@ impl CommitListener<Waiter> for Pump {
             Err(error) => PartAnswer::error(error_map::propose(&error), None),
         };
         let is_good = answer.error == ErrorCode::NONE;
-        let count = |counted: Counted| match answer.error {
-            ErrorCode::NONE => counted.flow.acknowledged(&counted.batch, commit),
-            error => self.counters.failed(ApiKey::Produce, error),
+        let count = |counted: Counted| {
+            if is_good {
+                counted.flow.acknowledged(&counted.batch, commit);
+            }
         };
         match waiter {
             Waiter::Part { connection, slot, part, counted } => {
@@ -71,6 +73,8 @@ impl CommitListener<Waiter> for Pump {
             Waiter::Nobody { connection, counted } => {
                 count(counted);
                 if !is_good {
+                    // What is answered is counted with its answer.
+                    self.counters.failed(ApiKey::Produce, answer.error, 1);
                     connection.close("a produce with acks=0 failed");
                 }
             }
@@ -94,7 +98,8 @@ impl Pump {
         loop {
             self.work.notified().await;
             std::mem::swap(&mut ready, &mut self.ready.borrow_mut());
-            ready.drain(..).for_each(|connection: Rc<Connection>| connection.send_ready());
+            let now = Instant::now();
+            ready.drain(..).for_each(|connection: Rc<Connection>| connection.send_ready(now));
         }
     }
 }

@@ -13,7 +13,11 @@ use std::{
 };
 
 use env::net::TcpStream;
-use wire::{ApiKey, Message, Request, frame, primitive::Reader};
+use wire::{
+    ApiKey, Message, Request,
+    frame::{self, Written},
+    primitive::Reader,
+};
 
 use crate::{
     Client, ClientError, Topic,
@@ -165,8 +169,9 @@ impl Pipe {
     ) -> Result<Template, ClientError> {
         let version = common_version(&self.versions, &self.broker, R::KEY, version_max)?;
         let mut bytes = Vec::new();
-        let splices = frame::write_request(&mut bytes, version, 0, Some(&self.client_id), request)
-            .map_err(|e| ClientError::Records { about: format!("{}", R::KEY), why: e.to_string() })?;
+        let Written { splices, .. } =
+            frame::write_request(&mut bytes, version, 0, Some(&self.client_id), request)
+                .map_err(|e| ClientError::Records { about: format!("{}", R::KEY), why: e.to_string() })?;
         let (gap_at, gap_bytes) =
             splices.first().map_or((bytes.len(), 0), |splice| (splice.position, splice.length));
         Ok(Template { api: R::KEY, version, bytes, gap_at, gap_bytes })

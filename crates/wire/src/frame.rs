@@ -122,6 +122,15 @@ impl Unfinished {
     }
 }
 
+/// What was written beside the bytes.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// To be spliced in; positions are in the buffer.
+    pub splices: Vec<Splice>,
+    /// Error codes but 0, each with how often it was written.
+    pub errors: Vec<(i16, u64)>,
+}
+
 /// Appends a whole request to `buffer`.
 ///
 /// # Errors
@@ -132,12 +141,12 @@ pub fn write_request<'m>(
     correlation_id: i32,
     client_id: Option<&str>,
     request: &impl crate::Request<'m>,
-) -> Result<Vec<Splice>, FrameTooLong> {
+) -> Result<Written, FrameTooLong> {
     let frame = start_request(buffer, key_of(request), version, correlation_id, client_id);
     write_body(frame, buffer, version, request)
 }
 
-/// Appends a whole response to `buffer`; what is returned is to be spliced in, positions are in `buffer`.
+/// Appends a whole response to `buffer`.
 ///
 /// # Errors
 /// [`FrameTooLong`].
@@ -147,7 +156,7 @@ pub fn write_response<'m>(
     version: i16,
     correlation_id: i32,
     response: &impl Message<'m>,
-) -> Result<Vec<Splice>, FrameTooLong> {
+) -> Result<Written, FrameTooLong> {
     let frame = start_response(buffer, key, version, correlation_id);
     write_body(frame, buffer, version, response)
 }
@@ -161,10 +170,10 @@ fn write_body<'m>(
     buffer: &mut Vec<u8>,
     version: i16,
     message: &impl Message<'m>,
-) -> Result<Vec<Splice>, FrameTooLong> {
+) -> Result<Written, FrameTooLong> {
     let mut w = Writer::new(buffer);
     message.encode(&mut w, version);
-    let splices = w.splices;
+    let Writer { splices, errors, .. } = w;
     frame.finish(buffer, &splices)?;
-    Ok(splices)
+    Ok(Written { splices, errors })
 }

@@ -1,6 +1,6 @@
 use crate::api::ApiKey;
 use crate::frame::{
-    FrameTooLong, read_request, read_response, start_response, write_request, write_response,
+    FrameTooLong, Written, read_request, read_response, start_response, write_request, write_response,
 };
 use crate::message::fetch::{FetchableTopicResponse, PartitionData};
 use crate::message::{ApiVersionsRequest, FetchResponse, MetadataRequest};
@@ -59,8 +59,9 @@ fn a_frame_is_as_long_as_its_buffer_and_its_splices() {
     let topic = FetchableTopicResponse { partitions: partitions.into(), ..Default::default() };
     let response = FetchResponse { responses: vec![topic].into(), ..Default::default() };
     let mut buffer = vec![0; 3];
-    let splices = write_response(&mut buffer, ApiKey::Fetch, 12, 5, &response).unwrap();
+    let Written { splices, errors } = write_response(&mut buffer, ApiKey::Fetch, 12, 5, &response).unwrap();
     assert_eq!(splices.iter().map(|splice| splice.length).collect::<Vec<_>>(), [1_000, 5]);
+    assert_eq!(errors, []);
 
     let mut sent = buffer.clone();
     for splice in splices.iter().rev() {
@@ -88,4 +89,25 @@ fn a_frame_too_long_for_its_length_field_leaves_the_buffer_as_it_was() {
     let splice = Splice { position: buffer.len(), length: 1 << 31 };
     assert_eq!(frame.finish(&mut buffer, &[splice]), Err(FrameTooLong { length: (1 << 31) + 4 }));
     assert_eq!(buffer, b"before");
+}
+
+// Could break: an error of some version, some depth, or said twice is not counted, and the metrics say that all is well.
+#[test]
+fn every_error_that_a_response_says_is_noted() {
+    let partition = |error_code| PartitionData { error_code, ..Default::default() };
+    let topic = |codes: &[i16]| FetchableTopicResponse {
+        partitions: codes.iter().map(|code| partition(*code)).collect(),
+        ..Default::default()
+    };
+    let responses = vec![topic(&[0, 3, 1]), topic(&[3, 0])].into();
+    let response = FetchResponse { error_code: 70, responses, ..Default::default() };
+    let noted = |version| {
+        let mut errors =
+            write_response(&mut Vec::new(), ApiKey::Fetch, version, 5, &response).unwrap().errors;
+        errors.sort_unstable();
+        errors
+    };
+    // The version before has no place for the error of the whole.
+    assert_eq!(noted(6), [(1, 1), (3, 2)]);
+    assert_eq!(noted(7), [(1, 1), (3, 2), (70, 1)]);
 }

@@ -363,6 +363,7 @@ impl Emitter<'_> {
         let value = format!("self.{}", names::field(&field.name));
         let nullable = self.is_nullable(item, field);
         let (null_write, plain) = match &field.ty {
+            Type::Fixed(_) if is_error_code(field) => return format!("w.error_code({value});"),
             Type::Fixed(fixed) => return format!("w.{}({value});", fixed_method(*fixed)),
             Type::Struct(_) if nullable => return format!("w.nullable_struct({value}.as_ref(), version);"),
             Type::Struct(_) => return format!("{value}.encode(w, version);"),
@@ -451,6 +452,11 @@ impl Emitter<'_> {
 /// Fields with their own flexible versions have none, so far only the header's client id.
 fn field_form(field: &Field) -> &'static str {
     if field.flexible == Some(Versions::NONE) { "Form::Classic" } else { "form" }
+}
+
+/// Whether a field says what became of something that was asked for. Kafka counts no tagged one.
+fn is_error_code(field: &Field) -> bool {
+    field.ty == Type::Fixed(Fixed::Int16) && field.name.ends_with("ErrorCode") && field.tag.is_none()
 }
 
 /// Whether `#[derive(Default)]` gives the same value.

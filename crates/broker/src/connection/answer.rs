@@ -12,9 +12,10 @@ use std::sync::Arc;
 use bytes::{Buf, Bytes};
 use storage::partition_log::{BATCH_START_BYTES, LogSlice, SegmentFile, batch_start};
 use wire::api::ApiKey;
-use wire::frame::{self, FrameTooLong};
+use wire::frame::{self, FrameTooLong, Written};
 use wire::primitive::Message;
 
+use crate::counters::Counters;
 use crate::memory_pool::Share;
 
 /// A batch in memory is copied up to this size: to write it in two pieces costs as much, and it would keep its whole entry.
@@ -46,7 +47,8 @@ pub(super) struct StoredRange {
 }
 
 impl Answer {
-    /// Encodes `response` as a frame; `batches` are the slices of each of its spliced record fields, in their order.
+    /// Encodes `response` as a frame; `batches` are the slices of each of its spliced record fields, in their order. Its errors
+    /// are counted.
     ///
     /// # Errors
     /// When the frame would be longer than 2 GiB.
@@ -57,9 +59,12 @@ impl Answer {
         response: &impl Message<'m>,
         batches: Vec<Vec<LogSlice>>,
         share: Option<Share>,
+        counters: &Counters,
     ) -> Result<Self, FrameTooLong> {
         let mut encoded = Vec::new();
-        let splices = frame::write_response(&mut encoded, key, version, correlation_id, response)?;
+        let Written { splices, errors } =
+            frame::write_response(&mut encoded, key, version, correlation_id, response)?;
+        counters.answered(key, &errors);
         assert_eq!(splices.len(), batches.len(), "each spliced field has its slices");
         if splices.is_empty() {
             return Ok(Self { own: encoded, ..Self::default() });

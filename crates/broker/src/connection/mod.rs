@@ -117,16 +117,16 @@ impl Connection {
     /// Answers produce requests whose time is over.
     pub(crate) fn time_out(&self, now: Instant) {
         if self.replies.borrow_mut().time_out(now) {
-            self.send_ready();
+            self.send_ready(now);
         }
     }
 
-    /// Encodes what is complete and writes what the socket takes. The task is woken only when this is what it waits for,
+    /// Encodes what is complete `now` and writes what the socket takes. The task is woken only when this is what it waits for,
     /// or when it has to look after the rest: a client with one request in flight costs no wake-up here.
-    pub(crate) fn send_ready(&self) {
+    pub(crate) fn send_ready(&self, now: Instant) {
         let slots = {
             let mut replies = self.replies.borrow_mut();
-            replies.encode_ready();
+            replies.encode_ready(&self.counters, now);
             self.try_send(&mut replies.out);
             replies.len()
         };

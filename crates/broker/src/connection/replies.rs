@@ -17,6 +17,7 @@ use wire::message::produce::{
 use wire::primitive::{Message, Uuid, Writer};
 use wire::record::RecordErrors;
 
+use crate::counters::Counters;
 use crate::topics::TopicHandle;
 
 /// The number of a slot, counted over the connection's life.
@@ -79,6 +80,7 @@ impl PartAnswer {
 pub(crate) struct Slot {
     pub(crate) correlation_id: i32,
     pub(crate) version: i16,
+    pub(crate) read_at: Instant,
     /// When the client is told REQUEST_TIMED_OUT.
     pub(crate) deadline: Instant,
     pub(crate) parts: Vec<Part>,
@@ -132,18 +134,20 @@ impl Replies {
         self.slots.front().is_some_and(|slot| slot.pending == 0)
     }
 
-    /// Encodes every complete slot at the front.
-    pub(crate) fn encode_ready(&mut self) {
+    /// Encodes every complete slot at the front, and counts it.
+    pub(crate) fn encode_ready(&mut self, counters: &Counters, now: Instant) {
         while self.slots.front().is_some_and(|slot| slot.pending == 0) {
             let slot = self.slots.pop_front().expect("a slot is at the front");
             self.first += 1;
-            slot.encode(&mut self.out);
+            counters.answered(ApiKey::Produce, &slot.encode(&mut self.out));
+            counters.took(ApiKey::Produce, now.since(slot.read_at));
         }
     }
 }
 
 impl Slot {
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Appends the answer; gives the errors in it, as [`Writer::errors`].
+    fn encode(&self, out: &mut Vec<u8>) -> Vec<(i16, u64)> {
         let unfinished = frame::start_response(out, ApiKey::Produce, self.version, self.correlation_id);
         let mut responses: Vec<TopicProduceResponse<'_>> = Vec::with_capacity(1);
         // A request names a topic once, all its partitions together; the answer has the same shape.
@@ -157,8 +161,11 @@ impl Slot {
             });
         }
         let response = ProduceResponse { responses: responses.into(), ..ProduceResponse::default() };
-        response.encode(&mut Writer::new(out), self.version);
-        unfinished.finish(out, &[]).expect("a produce answer is smaller than its request");
+        let mut writer = Writer::new(out);
+        response.encode(&mut writer, self.version);
+        let errors = std::mem::take(&mut writer.errors);
+        unfinished.finish(out, &[]).expect("a produce answer is shorter than 2 GiB");
+        errors
     }
 }
 

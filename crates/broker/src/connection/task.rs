@@ -143,7 +143,7 @@ impl Task {
                 && self.can_produce(frame.len())
             {
                 match produce::start(&self.broker, &self.connection, frame, Verdicts::new()) {
-                    Ok(()) => bytes = &bytes[LENGTH_SIZE + frame.len()..],
+                    Ok(_) => bytes = &bytes[LENGTH_SIZE + frame.len()..],
                     Err(error) => {
                         self.is_heavy = matches!(error, StartError::Heavy);
                         break;
@@ -194,31 +194,31 @@ impl Task {
                 return Next::Beside(length);
             }
             match produce::start(&self.broker, &self.connection, frame, Verdicts::new()) {
-                Ok(()) => self.consumed(LENGTH_SIZE + length),
+                Ok(now) => self.consumed(LENGTH_SIZE + length, now),
                 Err(StartError::Heavy) => return Next::Beside(length),
                 Err(error) => return Next::Refuse(error.to_string()),
             }
         }
     }
 
-    fn consumed(&mut self, count: usize) {
+    fn consumed(&mut self, count: usize, now: Instant) {
         self.inbox.consume(count);
-        self.frame_handled();
+        self.frame_handled(now);
     }
 
-    fn frame_handled(&mut self) {
+    fn frame_handled(&mut self, now: Instant) {
         self.share = None;
         let began = (!self.inbox.is_empty()).then(|| self.connection.last_active.get());
         self.connection.frame_began.set(began);
         // Parts that were refused are answered at once.
-        self.connection.send_ready();
+        self.connection.send_ready(now);
     }
 
     /// Starts the produce request at the inbox's front once a thread beside this one has checked its batches. Nothing behind
     /// it is looked at meanwhile, so that the batches of a connection stay in order.
     async fn produce_beside(&mut self, length: usize) -> Result<(), String> {
         let mut frame = self.inbox.take_frame(length);
-        loop {
+        let now = loop {
             let checks = produce::checks(&self.broker, &frame).map_err(|error| error.to_string())?;
             let verdicts;
             (frame, verdicts) = env::task::spawn_blocking(move || {
@@ -230,13 +230,13 @@ impl Task {
                 self.broker.committer().room().await;
             }
             match produce::start(&self.broker, &self.connection, &frame, verdicts) {
-                Ok(()) => break,
+                Ok(now) => break now,
                 // A topic was created meanwhile.
                 Err(StartError::Heavy) => {}
                 Err(error) => return Err(error.to_string()),
             }
-        }
-        self.frame_handled();
+        };
+        self.frame_handled(now);
         Ok(())
     }
 
@@ -259,9 +259,10 @@ impl Task {
     async fn answer(&mut self, length: usize) -> Result<(), String> {
         let frame = self.inbox.take_frame(length);
         self.connection.frame_began.set(None);
-        let mut answer = Answer::default();
+        let (mut answer, read_at) = (Answer::default(), self.connection.last_active.get());
         let answered = dispatch::answer(&self.broker, &self.connection, &frame, &mut answer);
-        if dispatch::key_of(&frame) == Some(ApiKey::Fetch) {
+        let key = dispatch::key_of(&frame);
+        if key == Some(ApiKey::Fetch) {
             // A fetch may be given up while it waits; other requests change something.
             tokio::select! {
                 biased;
@@ -272,14 +273,16 @@ impl Task {
             answered.await?;
         }
         drop(frame);
-        self.connection.last_active.set(Instant::now());
+        let now = Instant::now();
+        key.into_iter().for_each(|key| self.broker.counters.took(key, now.since(read_at)));
+        self.connection.last_active.set(now);
         match answer.into_own_bytes() {
             Ok(out) => self.connection.send(|unsent| {
                 if unsent.is_empty() { *unsent = out } else { unsent.extend_from_slice(&out) }
             }),
             Err(answer) => send::send(&self.broker.cold_reads, &self.connection, answer).await?,
         }
-        self.frame_handled();
+        self.frame_handled(now);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use broker::{Observation, PartitionStats, RECORDS_PER_GROUP_BOUNDS, SYNC_TIME_BOUNDS_US};
+use broker::{Durations, Observation, PartitionStats, RECORDS_PER_GROUP_BOUNDS, SYNC_TIME_BOUNDS_US};
 use env::WallTime;
 use env::machine::ProcessUse;
 use prometheus_client::collector::Collector;
@@ -120,13 +120,20 @@ impl Observed {
         )?;
         page.family(
             "takhin_kafka_request_errors",
-            "Partitions of produce requests that were answered with an error.",
+            "Errors in answers: of requests, and of the topics, partitions and groups in them.",
             MetricType::Counter,
             traffic
                 .errors
                 .iter()
                 .map(|(api, error, count)| ([("api_key", *api), ("error_code", *error)], *count)),
             counter,
+        )?;
+        page.family(
+            "takhin_kafka_request_duration_seconds",
+            "From reading a request until its answer was ready, by API.",
+            MetricType::Histogram,
+            traffic.durations.iter().map(|(api, durations)| ([("api_key", *api)], *durations)),
+            durations,
         )
     }
 
@@ -381,6 +388,11 @@ fn gauge(mut metric: MetricEncoder<'_>, value: u64) -> fmt::Result {
 
 fn counter(mut metric: MetricEncoder<'_>, value: impl EncodeCounterValue) -> fmt::Result {
     metric.encode_counter::<NoLabelSet, _, u64>(&value, None)
+}
+
+fn durations(mut metric: MetricEncoder<'_>, of: Durations) -> fmt::Result {
+    let buckets: Vec<_> = of.buckets().collect();
+    metric.encode_histogram::<NoLabelSet>(of.sum.as_secs_f64(), of.count(), &buckets, None)
 }
 
 /// Counts with their upper bounds; what is above the last bound has none.

@@ -77,7 +77,7 @@ impl<'a> Message<'a> for AddOffsetsToTxnResponse {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(3, version);
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

@@ -164,7 +164,7 @@ impl<'a> Message<'a> for AddPartitionsToTxnResponse<'a> {
         let form = Form::compact_since(3, version);
         w.int32(self.throttle_time_ms);
         if version >= 4 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
             w.array(&self.results_by_transaction, version, form);
         }
         if version <= 3 {
@@ -250,7 +250,7 @@ impl<'a> Message<'a> for AddPartitionsToTxnPartitionResult {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(3, version);
         w.int32(self.partition_index);
-        w.int16(self.partition_error_code);
+        w.error_code(self.partition_error_code);
         w.tagged_count(form, 0);
     }
 }

@@ -142,7 +142,7 @@ impl<'a> Message<'a> for AddRaftVoterResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, _version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }

@@ -194,7 +194,7 @@ impl<'a> Message<'a> for ResponseEntryData<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(1, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.entity, version, form);
         w.tagged_count(form, 0);

@@ -168,7 +168,7 @@ impl<'a> Message<'a> for AlterPartitionReassignmentsResponse<'a> {
         if version == 1 {
             w.bool(self.allow_replication_factor_change);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.responses, version, form);
         w.tagged_count(form, 0);
@@ -236,7 +236,7 @@ impl<'a> Message<'a> for ReassignablePartitionResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, _version: i16) {
         let form = Form::Compact;
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }

@@ -171,7 +171,7 @@ impl<'a> Message<'a> for AlterReplicaLogDirPartitionResult {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

@@ -111,7 +111,7 @@ impl<'a> Message<'a> for ApiVersionsResponse<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(3, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.api_keys, version, form);
         if version >= 1 {
             w.int32(self.throttle_time_ms);

@@ -157,7 +157,7 @@ impl<'a> Message<'a> for CreateDelegationTokenResponse<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.string(&self.principal_type, form);
         w.string(&self.principal_name, form);
         if version == 3 {

@@ -250,7 +250,7 @@ impl<'a> Message<'a> for CreatableTopicResult<'a> {
         if version == 7 {
             w.uuid(self.topic_id);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         if version >= 5 {
             w.int32(self.num_partitions);

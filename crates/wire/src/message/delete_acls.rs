@@ -165,7 +165,7 @@ impl<'a> Message<'a> for DeleteAclsFilterResult<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.matching_acls, version, form);
         w.tagged_count(form, 0);
@@ -233,7 +233,7 @@ impl<'a> Message<'a> for DeleteAclsMatchingAcl<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.int8(self.resource_type);
         w.string(&self.resource_name, form);

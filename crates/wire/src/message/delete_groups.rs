@@ -90,7 +90,7 @@ impl<'a> Message<'a> for DeletableGroupResult<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
         w.string(&self.group_id, form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

@@ -177,7 +177,7 @@ impl<'a> Message<'a> for DeleteRecordsPartitionResult {
         let form = Form::compact_since(2, version);
         w.int32(self.partition_index);
         w.int64(self.low_watermark);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Message<'a> for DeleteShareGroupOffsetsResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.responses, version, form);
         w.tagged_count(form, 0);
@@ -144,7 +144,7 @@ impl<'a> Message<'a> for DeleteShareGroupOffsetsResponseTopic<'a> {
         let form = Form::Compact;
         w.string(&self.topic_name, form);
         w.uuid(self.topic_id);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }

@@ -153,7 +153,7 @@ impl<'a> Message<'a> for DeletableTopicResult<'a> {
         if version == 6 {
             w.uuid(self.topic_id);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 5 {
             w.nullable_string(self.error_message.as_deref(), form);
         }

@@ -123,7 +123,7 @@ impl<'a> Message<'a> for DescribeClientQuotasResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(1, version);
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.nullable_array(self.entries.as_ref(), version, form);
         w.tagged_count(form, 0);

@@ -119,7 +119,7 @@ impl<'a> Message<'a> for DescribeClusterResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         if version >= 1 {
             w.int8(self.endpoint_type);

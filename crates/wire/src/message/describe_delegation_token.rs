@@ -104,7 +104,7 @@ impl<'a> Message<'a> for DescribeDelegationTokenResponse<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.tokens, version, form);
         w.int32(self.throttle_time_ms);
         w.tagged_count(form, 0);

@@ -138,7 +138,7 @@ impl<'a> Message<'a> for DescribedGroup<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(5, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version == 6 {
             w.nullable_string(self.error_message.as_deref(), form);
         }

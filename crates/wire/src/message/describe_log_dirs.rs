@@ -103,7 +103,7 @@ impl<'a> Message<'a> for DescribeLogDirsResponse<'a> {
         let form = Form::compact_since(2, version);
         w.int32(self.throttle_time_ms);
         if version >= 3 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.array(&self.results, version, form);
         w.tagged_count(form, 0);
@@ -159,7 +159,7 @@ impl<'a> Message<'a> for DescribeLogDirsResult<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.string(&self.log_dir, form);
         w.array(&self.topics, version, form);
         if version >= 4 {

@@ -153,7 +153,7 @@ impl<'a> Message<'a> for PartitionResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.active_producers, version, form);
         w.tagged_count(form, 0);

@@ -133,7 +133,7 @@ impl<'a> Message<'a> for DescribeQuorumResponse<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version == 2 {
             w.nullable_string(self.error_message.as_deref(), form);
         }
@@ -230,7 +230,7 @@ impl<'a> Message<'a> for ResponsePartitionData<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version == 2 {
             w.nullable_string(self.error_message.as_deref(), form);
         }

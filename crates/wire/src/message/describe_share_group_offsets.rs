@@ -166,7 +166,7 @@ impl<'a> Message<'a> for DescribeShareGroupOffsetsResponseGroup<'a> {
         let form = Form::Compact;
         w.string(&self.group_id, form);
         w.array(&self.topics, version, form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }
@@ -258,7 +258,7 @@ impl<'a> Message<'a> for DescribeShareGroupOffsetsResponsePartition<'a> {
         if version == 1 {
             w.int64(self.lag);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }

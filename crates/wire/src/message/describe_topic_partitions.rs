@@ -197,7 +197,7 @@ impl<'a> Message<'a> for DescribeTopicPartitionsResponseTopic<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.name.as_deref(), form);
         w.uuid(self.topic_id);
         w.bool(self.is_internal);
@@ -268,7 +268,7 @@ impl<'a> Message<'a> for DescribeTopicPartitionsResponsePartition<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.partition_index);
         w.int32(self.leader_id);
         w.int32(self.leader_epoch);

@@ -110,7 +110,7 @@ impl<'a> Message<'a> for TransactionState<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.string(&self.transactional_id, form);
         w.string(&self.transaction_state, form);
         w.int32(self.transaction_timeout_ms);

@@ -119,7 +119,7 @@ impl<'a> Message<'a> for DescribeUserScramCredentialsResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.results, version, form);
         w.tagged_count(form, 0);
@@ -168,7 +168,7 @@ impl<'a> Message<'a> for DescribeUserScramCredentialsResult<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.string(&self.user, form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.array(&self.credential_infos, version, form);
         w.tagged_count(form, 0);

@@ -115,7 +115,7 @@ impl<'a> Message<'a> for ElectLeadersResponse<'a> {
         let form = Form::compact_since(2, version);
         w.int32(self.throttle_time_ms);
         if version >= 1 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.array(&self.replica_election_results, version, form);
         w.tagged_count(form, 0);
@@ -183,7 +183,7 @@ impl<'a> Message<'a> for PartitionResult<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
         w.int32(self.partition_id);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }

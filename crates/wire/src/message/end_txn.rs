@@ -92,7 +92,7 @@ impl<'a> Message<'a> for EndTxnResponse {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(3, version);
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version == 5 {
             w.int64(self.producer_id);
             w.int16(self.producer_epoch);

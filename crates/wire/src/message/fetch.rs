@@ -365,7 +365,7 @@ impl<'a> Message<'a> for FetchResponse<'a> {
         let form = Form::compact_since(12, version);
         w.int32(self.throttle_time_ms);
         if version >= 7 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
             w.int32(self.session_id);
         }
         w.array(&self.responses, version, form);
@@ -493,7 +493,7 @@ impl<'a> Message<'a> for PartitionData<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(12, version);
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.high_watermark);
         w.int64(self.last_stable_offset);
         if version >= 5 {

@@ -118,7 +118,7 @@ impl<'a> Message<'a> for FindCoordinatorResponse<'a> {
             w.int32(self.throttle_time_ms);
         }
         if version <= 3 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         if (1..=3).contains(&version) {
             w.nullable_string(self.error_message.as_deref(), form);
@@ -188,7 +188,7 @@ impl<'a> Message<'a> for Coordinator<'a> {
         w.int32(self.node_id);
         w.string(&self.host, form);
         w.int32(self.port);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.tagged_count(form, 0);
     }

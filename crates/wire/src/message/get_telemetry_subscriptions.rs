@@ -93,7 +93,7 @@ impl<'a> Message<'a> for GetTelemetrySubscriptionsResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.uuid(self.client_instance_id);
         w.int32(self.subscription_id);
         w.array(&self.accepted_compression_types, version, form);

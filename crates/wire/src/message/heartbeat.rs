@@ -82,7 +82,7 @@ impl<'a> Message<'a> for HeartbeatResponse {
         if version >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

@@ -130,7 +130,7 @@ impl<'a> Message<'a> for InitProducerIdResponse {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.producer_id);
         w.int16(self.producer_epoch);
         if version == 6 {

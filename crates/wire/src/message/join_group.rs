@@ -183,7 +183,7 @@ impl<'a> Message<'a> for JoinGroupResponse<'a> {
         if version >= 2 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.generation_id);
         if version >= 7 {
             w.nullable_string(self.protocol_type.as_deref(), form);

@@ -121,7 +121,7 @@ impl<'a> Message<'a> for LeaveGroupResponse<'a> {
         if version >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 3 {
             w.array(&self.members, version, form);
         }
@@ -164,7 +164,7 @@ impl<'a> Message<'a> for MemberResponse<'a> {
         let form = Form::compact_since(4, version);
         w.string(&self.member_id, form);
         w.nullable_string(self.group_instance_id.as_deref(), form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

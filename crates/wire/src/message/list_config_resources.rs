@@ -72,7 +72,7 @@ impl<'a> Message<'a> for ListConfigResourcesResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.config_resources, version, form);
         w.tagged_count(form, 0);
     }

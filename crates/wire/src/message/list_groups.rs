@@ -81,7 +81,7 @@ impl<'a> Message<'a> for ListGroupsResponse<'a> {
         if version >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.groups, version, form);
         w.tagged_count(form, 0);
     }

@@ -227,7 +227,7 @@ impl<'a> Message<'a> for ListOffsetsPartitionResponse {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(6, version);
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.timestamp);
         w.int64(self.offset);
         if version >= 4 {

@@ -101,7 +101,7 @@ impl<'a> Message<'a> for ListTransactionsResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.unknown_state_filters, version, form);
         w.array(&self.transaction_states, version, form);
         w.tagged_count(form, 0);

@@ -194,7 +194,7 @@ impl<'a> Message<'a> for MetadataResponse<'a> {
             w.int32(self.cluster_authorized_operations);
         }
         if version == 13 {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.tagged_count(form, 0);
     }
@@ -289,7 +289,7 @@ impl<'a> Message<'a> for MetadataResponseTopic<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(9, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 12 {
             w.nullable_string(self.name.as_deref(), form);
         } else {
@@ -362,7 +362,7 @@ impl<'a> Message<'a> for MetadataResponsePartition<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(9, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.partition_index);
         w.int32(self.leader_id);
         if version >= 7 {

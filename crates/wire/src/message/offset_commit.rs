@@ -261,7 +261,7 @@ impl<'a> Message<'a> for OffsetCommitResponsePartition {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(8, version);
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

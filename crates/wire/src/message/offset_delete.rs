@@ -105,7 +105,7 @@ impl<'a> Message<'a> for OffsetDeleteResponse<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Classic;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.throttle_time_ms);
         w.array(&self.topics, version, form);
     }
@@ -153,6 +153,6 @@ impl<'a> Message<'a> for OffsetDeleteResponsePartition {
 
     fn encode(&self, w: &mut Writer<'_>, _version: i16) {
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
     }
 }

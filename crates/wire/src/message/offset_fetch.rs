@@ -228,7 +228,7 @@ impl<'a> Message<'a> for OffsetFetchResponse<'a> {
             w.array(&self.topics, version, form);
         }
         if (2..=7).contains(&version) {
-            w.int16(self.error_code);
+            w.error_code(self.error_code);
         }
         if version >= 8 {
             w.array(&self.groups, version, form);
@@ -315,7 +315,7 @@ impl<'a> Message<'a> for OffsetFetchResponsePartition<'a> {
             w.int32(self.committed_leader_epoch);
         }
         w.nullable_string(self.metadata.as_deref(), form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }
@@ -346,7 +346,7 @@ impl<'a> Message<'a> for OffsetFetchResponseGroup<'a> {
         let form = Form::Compact;
         w.string(&self.group_id, form);
         w.array(&self.topics, version, form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }
@@ -438,7 +438,7 @@ impl<'a> Message<'a> for OffsetFetchResponsePartitions<'a> {
         w.int64(self.committed_offset);
         w.int32(self.committed_leader_epoch);
         w.nullable_string(self.metadata.as_deref(), form);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

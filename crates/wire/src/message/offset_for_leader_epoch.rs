@@ -207,7 +207,7 @@ impl<'a> Message<'a> for EpochEndOffset {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(4, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int32(self.partition);
         w.int32(self.leader_epoch);
         w.int64(self.end_offset);

@@ -265,7 +265,7 @@ impl<'a> Message<'a> for PartitionProduceResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(9, version);
         w.int32(self.index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.base_offset);
         w.int64(self.log_append_time_ms);
         if version >= 5 {

@@ -81,7 +81,7 @@ impl<'a> Message<'a> for PushTelemetryResponse {
     fn encode(&self, w: &mut Writer<'_>, _version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.tagged_count(form, 0);
     }
 }

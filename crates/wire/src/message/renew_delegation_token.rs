@@ -68,7 +68,7 @@ impl<'a> Message<'a> for RenewDelegationTokenResponse {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::compact_since(2, version);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.int64(self.expiry_timestamp_ms);
         w.int32(self.throttle_time_ms);
         w.tagged_count(form, 0);

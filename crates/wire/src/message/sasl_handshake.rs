@@ -57,7 +57,7 @@ impl<'a> Message<'a> for SaslHandshakeResponse<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Classic;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.array(&self.mechanisms, version, form);
     }
 }

@@ -198,7 +198,7 @@ impl<'a> Message<'a> for ShareAcknowledgeResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         if version == 2 {
             w.int32(self.acquisition_lock_timeout_ms);
@@ -267,7 +267,7 @@ impl<'a> Message<'a> for PartitionData<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         self.current_leader.encode(w, version);
         w.tagged_count(form, 0);

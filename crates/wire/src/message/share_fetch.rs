@@ -260,7 +260,7 @@ impl<'a> Message<'a> for ShareFetchResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.int32(self.acquisition_lock_timeout_ms);
         w.array(&self.responses, version, form);
@@ -339,9 +339,9 @@ impl<'a> Message<'a> for PartitionData<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.partition_index);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
-        w.int16(self.acknowledge_error_code);
+        w.error_code(self.acknowledge_error_code);
         w.nullable_string(self.acknowledge_error_message.as_deref(), form);
         self.current_leader.encode(w, version);
         w.records(&self.records, form);

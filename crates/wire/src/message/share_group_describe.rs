@@ -132,7 +132,7 @@ impl<'a> Message<'a> for DescribedGroup<'a> {
 
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.string(&self.group_id, form);
         w.string(&self.group_state, form);

@@ -99,7 +99,7 @@ impl<'a> Message<'a> for ShareGroupHeartbeatResponse<'a> {
     fn encode(&self, w: &mut Writer<'_>, version: i16) {
         let form = Form::Compact;
         w.int32(self.throttle_time_ms);
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string(self.error_message.as_deref(), form);
         w.nullable_string(self.member_id.as_deref(), form);
         w.int32(self.member_epoch);

@@ -134,7 +134,7 @@ impl<'a> Message<'a> for SyncGroupResponse<'a> {
         if version >= 1 {
             w.int32(self.throttle_time_ms);
         }
-        w.int16(self.error_code);
+        w.error_code(self.error_code);
         if version == 5 {
             w.nullable_string(self.protocol_type.as_deref(), form);
             w.nullable_string(self.protocol_name.as_deref(), form);

@@ -12,19 +12,21 @@ pub struct Splice {
     pub length: usize,
 }
 
-/// Appends to a buffer and remembers what is to be spliced in while sending.
+/// Appends to a buffer, and remembers what is to be spliced in while sending and which errors were written.
 #[derive(Debug)]
 pub struct Writer<'b> {
     buffer: &'b mut Vec<u8>,
     /// Where [`Records::Spliced`] fields go, positions ascending.
     pub splices: Vec<Splice>,
+    /// Error codes of the message but 0, each with how often it was written; for whoever counts what is answered.
+    pub errors: Vec<(i16, u64)>,
 }
 
 impl<'b> Writer<'b> {
     /// Appends after what `buffer` has.
     #[must_use]
     pub const fn new(buffer: &'b mut Vec<u8>) -> Self {
-        Self { buffer, splices: Vec::new() }
+        Self { buffer, splices: Vec::new(), errors: Vec::new() }
     }
 
     /// Appends bytes as they are.
@@ -67,6 +69,24 @@ impl Writer<'_> {
     /// One byte, 0 or 1.
     pub fn bool(&mut self, value: bool) {
         self.buffer.push(u8::from(value));
+    }
+
+    /// What became of something that was asked for: two bytes, signed; 0 is no error.
+    #[inline]
+    pub fn error_code(&mut self, code: i16) {
+        self.int16(code);
+        if code != 0 {
+            self.note_error(code);
+        }
+    }
+
+    #[cold]
+    fn note_error(&mut self, code: i16) {
+        // There are few codes, however many of them a message has.
+        match self.errors.iter_mut().find(|(noted, _)| *noted == code) {
+            Some((_, count)) => *count += 1,
+            None => self.errors.push((code, 1)),
+        }
     }
 
     /// Sixteen bytes.

@@ -70,7 +70,8 @@ pub(crate) async fn answer(
         broker.flows.read_in_old_version(caller.client_id, there, version, Instant::now());
     }
     let Fetched { response, batches, share } = handle(broker, caller, fetch).await;
-    Answer::with_batches(ApiKey::Fetch, version, correlation_id, &response, batches, share)
+    let key = ApiKey::Fetch;
+    Answer::with_batches(key, version, correlation_id, &response, batches, share, &broker.counters)
         .map_err(|error| error.to_string())
 }
 

@@ -11,6 +11,7 @@ use cluster::commit::{NewItem, Rewrite};
 use cluster::partitions::Partition;
 use env::{Instant, WallTime};
 use storage::id::TopicId;
+use wire::api::ApiKey;
 use wire::error::ErrorCode;
 use wire::frame::{self, RequestFrame};
 use wire::message::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -94,8 +95,8 @@ impl Sender<'_> {
     }
 }
 
-/// Starts a produce request, whose frame is given without its length. The caller has asked for room. `verdicts` has what
-/// was checked already.
+/// Starts a produce request, whose frame is given without its length; the time at which it was started. The caller has asked
+/// for room. `verdicts` has what was checked already.
 ///
 /// # Errors
 /// When the frame can't be read: the connection is closed then, as in Kafka. [`StartError::Heavy`] when nothing was started
@@ -105,7 +106,7 @@ pub(crate) fn start(
     connection: &Rc<Connection>,
     frame: &[u8],
     verdicts: Verdicts,
-) -> Result<(), StartError> {
+) -> Result<Instant, StartError> {
     let (request, produce) = read(frame)?;
     let version = request.version;
     let (parts, checked) = (Vec::with_capacity(1), Vec::with_capacity(1));
@@ -116,20 +117,18 @@ pub(crate) fn start(
     let Sorted { parts, checked, .. } = sorted;
     // Only now: what is heavy comes here a second time.
     broker.counters.requested(request.key, version);
-    for answer in parts.iter().filter_map(|part| part.answer.as_ref()) {
-        broker.counters.failed(request.key, answer.error);
-    }
     let now = Instant::now();
     let sender = Sender { broker, connection, client_id: request.client_id, now };
     if produce.acks == 0 {
         start_unanswered(sender, &parts, checked);
-        return Ok(());
+        return Ok(now);
     }
     let pending = parts.iter().filter(|part| part.answer.is_none()).count();
     let time_out = Duration::from_millis(u64::try_from(produce.timeout_ms).unwrap_or(0));
     let deadline = now + time_out.min(broker.options.request_time_max);
     let correlation_id = request.correlation_id;
-    let slot = connection.open_slot(Slot { correlation_id, version, deadline, parts, pending });
+    let read_at = connection.last_active.get();
+    let slot = connection.open_slot(Slot { correlation_id, version, read_at, deadline, parts, pending });
     if pending > 0 && connection.slots() == 1 {
         broker.produce_begun();
     }
@@ -138,9 +137,9 @@ pub(crate) fn start(
         sender.add(checked, |counted| Waiter::Part { connection: connection.clone(), slot, part, counted });
     }
     if pending == 0 {
-        connection.send_ready();
+        connection.send_ready(now);
     }
-    Ok(())
+    Ok(now)
 }
 
 /// A produce request that can't be read.
@@ -192,7 +191,8 @@ fn start_unanswered(sender: Sender<'_>, parts: &[Part], checked: Vec<Checked<'_>
     for checked in checked {
         sender.add(checked, |counted| Waiter::Nobody { connection: sender.connection.clone(), counted });
     }
-    if parts.iter().any(|part| part.answer.is_some()) {
+    for refused in parts.iter().filter_map(|part| part.answer.as_ref()) {
+        sender.broker.counters.failed(ApiKey::Produce, refused.error, 1);
         sender.connection.close("a produce with acks=0 was refused");
     }
 }
