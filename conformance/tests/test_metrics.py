@@ -98,7 +98,7 @@ def test_errors_of_every_api_are_counted_as_they_were_answered(start_broker, top
     with raw.Connection(broker) as connection:
         # Both errors of partitions, and one of a topic in every version.
         for version in (9, 12):
-            names = [{"Name": name} for name in ("not-there", topic, "nor/there")]
+            names = [{"Name": name} for name in ("not-there", "nor-that", topic, "nor/there")]
             connection.ask("Metadata", version, Topics=names, AllowAutoTopicCreation=False)
         assert raw.fetch(connection, topic, 5)["ErrorCode"] == 1
         assert raw.fetch(connection, "not-there", 0)["ErrorCode"] == 3
@@ -116,7 +116,7 @@ def test_errors_of_every_api_are_counted_as_they_were_answered(start_broker, top
             with pytest.raises(raw.Closed):
                 other.read_frame()
     found = watch.metrics(broker)
-    assert errors(found, "Metadata") == {"UNKNOWN_TOPIC_OR_PARTITION": 2, "INVALID_TOPIC_EXCEPTION": 2}
+    assert errors(found, "Metadata") == {"UNKNOWN_TOPIC_OR_PARTITION": 4, "INVALID_TOPIC_EXCEPTION": 2}
     assert errors(found, "Fetch") == {"OFFSET_OUT_OF_RANGE": 1, "UNKNOWN_TOPIC_OR_PARTITION": 1}
     assert errors(found, "Produce") == {"CORRUPT_MESSAGE": 3}
     assert errors(found, "Heartbeat") == {"INVALID_GROUP_ID": 1}
