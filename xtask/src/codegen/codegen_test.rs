@@ -1,5 +1,5 @@
 use super::definition::{self, Kind, Type};
-use super::message::header_file;
+use super::message::single_file;
 use super::names;
 use super::versions::Versions;
 
@@ -54,7 +54,7 @@ fn comments_are_no_part_of_a_definition_except_in_strings() {
 // Kafka keeps fields in its definitions that only removed versions had.
 #[test]
 fn a_field_without_a_version_is_not_generated_and_texts_are_not_taken_over() {
-    let text = header_file(&definition::parse(HEADER).unwrap().unwrap()).unwrap();
+    let text = single_file(&definition::parse(HEADER).unwrap().unwrap(), "crate").unwrap();
     assert!(text.contains("pub url: Option<Cow<'a, str>>"), "{text}");
     assert!(
         text.contains("if version == 2 { r.nullable_string(form)? } else { Some(r.string(form)?) }"),
@@ -68,6 +68,6 @@ fn a_field_without_a_version_is_not_generated_and_texts_are_not_taken_over() {
 fn a_shape_that_no_definition_has_yet_is_refused() {
     let tagged =
         HEADER.replace(r#""versions": "2+" }"#, r#""versions": "1+", "tag": 0, "taggedVersions": "1+" }"#);
-    let refused = header_file(&definition::parse(&tagged).unwrap().unwrap()).unwrap_err();
+    let refused = single_file(&definition::parse(&tagged).unwrap().unwrap(), "crate").unwrap_err();
     assert!(format!("{refused:#}").contains("not flexible"), "{refused:#}");
 }

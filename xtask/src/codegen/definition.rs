@@ -33,6 +33,8 @@ pub(crate) enum Kind {
     RecordValue {
         kind: i16,
     },
+    /// Bytes inside a field of a message, behind their version.
+    Data,
 }
 
 /// A struct that several fields of the definition share.
@@ -81,7 +83,7 @@ pub(crate) enum Fixed {
     Uuid,
 }
 
-/// `None` for what is neither a message between client and broker nor a coordinator's record, or has no version left.
+/// `None` for what is no message between client and broker, nothing inside one and no coordinator's record, or has no version left.
 pub(crate) fn parse(text: &str) -> anyhow::Result<Option<Definition>> {
     let json: Value = serde_json::from_str(&without_comments(text))?;
     let key = || -> anyhow::Result<i16> { Ok(i16::try_from(json["apiKey"].as_i64().context("apiKey")?)?) };
@@ -91,6 +93,7 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Option<Definition>> {
         "header" => Kind::Header,
         "coordinator-key" => Kind::RecordKey { kind: key()? },
         "coordinator-value" => Kind::RecordValue { kind: key()? },
+        "data" => Kind::Data,
         _ => return Ok(None),
     };
     let valid = versions(&json, "validVersions")?;

@@ -67,12 +67,12 @@ pub(crate) fn api_file(api: &Api) -> anyhow::Result<String> {
     Ok(with_imports(&head, "use crate::api::ApiKey;\n", "crate", &body))
 }
 
-/// `message/request_header.rs` and `message/response_header.rs`.
-pub(crate) fn header_file(definition: &Definition) -> anyhow::Result<String> {
+/// A definition that has a file to itself: a header, or bytes inside a field. `wire` is how the file calls crate `wire`.
+pub(crate) fn single_file(definition: &Definition, wire: &str) -> anyhow::Result<String> {
     let model = Model::new(definition)?;
     let body = Emitter { names: rust_names(&model, None, ""), model: &model }.message()?;
     let head = format!("//! {}: {}.\n", definition.name, versions_line(definition));
-    Ok(with_imports(&head, "", "crate", &body))
+    Ok(with_imports(&head, "", wire, &body))
 }
 
 /// A key and a value in one file of another crate.

@@ -6,7 +6,8 @@
 //! - `crates/wire/src/message/`: one file per API, the two headers, and the list of them,
 //! - `crates/wire/src/api/table.rs`: keys, versions, first flexible versions,
 //! - `crates/wire/tests/schema/table.rs`: the same fields as data, from which tests build random messages,
-//! - `crates/coordinator/src/layout/`: one file per kind of record in internal topics, and the list of them.
+//! - `crates/coordinator/src/layout/`: one file per kind of record in internal topics and per kind of bytes that consumers put
+//!   into the classic protocol, and the list of them.
 
 mod api_table;
 mod definition;
@@ -75,6 +76,8 @@ pub(crate) struct Source {
     pub(crate) headers: Vec<Definition>,
     /// By kind.
     pub(crate) layouts: Vec<Layout>,
+    /// By name.
+    pub(crate) embedded: Vec<Definition>,
 }
 
 /// Writes the files that are stale and removes those that no definition stands for.
@@ -124,7 +127,7 @@ fn generate(root: &Path) -> anyhow::Result<BTreeMap<PathBuf, String>> {
         files.insert(messages.join(format!("{}.rs", names::snake(api.name()))), text);
     }
     for header in &source.headers {
-        let text = message::header_file(header)?;
+        let text = message::single_file(header, "crate")?;
         files.insert(messages.join(format!("{}.rs", names::snake(&header.name))), text);
     }
     files.insert(wire.join("src/api/table.rs"), api_table::file(&source));
@@ -177,7 +180,7 @@ fn definitions_in(root: &Path, artifact: &str) -> anyhow::Result<PathBuf> {
 fn load(directories: &[PathBuf]) -> anyhow::Result<Source> {
     let mut requests = BTreeMap::new();
     let mut responses = BTreeMap::new();
-    let mut headers = Vec::new();
+    let (mut headers, mut embedded) = (Vec::new(), Vec::new());
     let (mut keys, mut values) = (BTreeMap::new(), BTreeMap::new());
     let mut paths = Vec::new();
     for directory in directories {
@@ -196,6 +199,8 @@ fn load(directories: &[PathBuf]) -> anyhow::Result<Source> {
             Kind::Header => headers.push(definition),
             Kind::RecordKey { kind } => drop(keys.insert(kind, definition)),
             Kind::RecordValue { kind } => drop(values.insert(kind, definition)),
+            Kind::Data if layout::EMBEDDED.contains(&&*definition.name) => embedded.push(definition),
+            Kind::Data => {}
         }
     }
     let mut apis = Vec::new();
@@ -212,7 +217,7 @@ fn load(directories: &[PathBuf]) -> anyhow::Result<Source> {
             layouts.push(layout);
         }
     }
-    Ok(Source { apis, headers, layouts })
+    Ok(Source { apis, headers, layouts, embedded })
 }
 
 /// The text as rustfmt leaves it.
