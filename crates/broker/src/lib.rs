@@ -39,7 +39,7 @@ mod topics;
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
 pub use configs::{GroupConfigBounds, Level, LogLevels, StartedWith, TopicConfig, Values};
 pub use coordinator::group::STATES as GROUP_STATES;
-pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary};
+pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, MigrationPolicy};
 pub use counters::Traffic;
 pub use durations::Durations;
 pub use flows::{ClientFlow, FlowCounts, OldReader, TopicFlows};

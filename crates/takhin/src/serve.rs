@@ -10,7 +10,8 @@ use batch::merge::{CodecChoice, MergeOptions};
 use batch::wait::WaitSettings;
 use batch::{PolicyName, Settings as BatchSettings};
 use broker::{
-    BrokerOptions, GroupConfigBounds, GroupOptions, GroupSettings, ListenerOptions, Server, TopicConfig,
+    BrokerOptions, GroupConfigBounds, GroupOptions, GroupSettings, ListenerOptions, MigrationPolicy, Server,
+    TopicConfig,
 };
 use cluster::{
     log_config::{LogConfig, MergeConfig},
@@ -26,7 +27,7 @@ use crate::{
     cli::Settings,
     command,
     config::{
-        BatchCodec, BatchPolicy, Config, InForce,
+        BatchCodec, BatchPolicy, Config, GroupMigration, InForce,
         table::{Groups, TopicDefaults},
     },
     data_dir::DataDir,
@@ -289,6 +290,12 @@ fn group_options(config: &Config) -> GroupOptions {
             consumer_session_timeout: groups.consumer_session_timeout,
             consumer_heartbeat_interval: groups.consumer_heartbeat_interval,
             consumer_size_max: size(groups.consumer_max_size),
+            migration: match groups.consumer_migration {
+                GroupMigration::Disabled => MigrationPolicy::Disabled,
+                GroupMigration::Upgrade => MigrationPolicy::Upgrade,
+                GroupMigration::Downgrade => MigrationPolicy::Downgrade,
+                GroupMigration::Bidirectional => MigrationPolicy::Bidirectional,
+            },
             offset_metadata_max: size(groups.metadata_max),
             offsets_retention: Duration::from_mins(groups.offsets_retention_minutes.into()),
         },

@@ -281,7 +281,7 @@ impl Emitter<'_> {
             Type::Struct(name) if !self.is_nullable(item, field) => {
                 return format!("{}::decode({r}, version)?", self.names[name]);
             }
-            Type::Struct(_) => return format!("{r}.nullable_struct(version)?"),
+            Type::Struct(_) => return format!("{r}.{}(version)?", nullable_struct(field)),
             Type::String => "string",
             Type::Bytes => "bytes",
             Type::Records => "records",
@@ -365,7 +365,9 @@ impl Emitter<'_> {
         let (null_write, plain) = match &field.ty {
             Type::Fixed(_) if is_error_code(field) => return format!("w.error_code({value});"),
             Type::Fixed(fixed) => return format!("w.{}({value});", fixed_method(*fixed)),
-            Type::Struct(_) if nullable => return format!("w.nullable_struct({value}.as_ref(), version);"),
+            Type::Struct(_) if nullable => {
+                return format!("w.{}({value}.as_ref(), version);", nullable_struct(field));
+            }
             Type::Struct(_) => return format!("{value}.encode(w, version);"),
             Type::Records => {
                 (format!("w.nullable_records(&{value}, {form});"), format!("w.records(&{value}, {form});"))
@@ -466,6 +468,11 @@ fn is_rust_default(field: &Field, value: &str) -> bool {
     plain.contains(&value)
         || borrowed.contains(&value)
         || matches!(field.ty, Type::Struct(_)) && value.ends_with("::default()")
+}
+
+/// The method for a struct or null: tagged fields have a form of their own.
+fn nullable_struct(field: &Field) -> &'static str {
+    if field.tag.is_some() { "tagged_nullable_struct" } else { "nullable_struct" }
 }
 
 fn fixed_method(fixed: Fixed) -> &'static str {

@@ -10,6 +10,8 @@ use wire::primitive::Uuid;
 
 use crate::record::{MemberSubscription, Partitions};
 
+pub use crate::record::Protocol;
+
 /// Names whoever waits for a reply; its host gives them out.
 pub type Ticket = u64;
 
@@ -63,15 +65,6 @@ pub enum Reply {
     /// `None`: there is no such group.
     DescribeConsumer(Option<DescribedConsumerGroup>),
     List(Vec<ListedGroup>),
-}
-
-/// A protocol that a member supports, and its metadata of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Protocol {
-    /// The assignor's name.
-    pub name: Arc<str>,
-    /// The member's subscription.
-    pub metadata: Bytes,
 }
 
 /// See [`Command::Join`].

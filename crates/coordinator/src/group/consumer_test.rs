@@ -5,55 +5,10 @@ use super::desk_test::*;
 use super::*;
 use crate::record::Partitions;
 
-fn beat(member: &str, epoch: i32, owned: &[i32]) -> ConsumerBeat {
-    let is_new = epoch == 0;
-    ConsumerBeat {
-        group: "g".into(),
-        member_id: member.into(),
-        epoch,
-        instance_id: None,
-        rack_id: None,
-        rebalance_timeout_ms: if is_new { 60_000 } else { -1 },
-        client_id: "client".into(),
-        client_host: "/127.0.0.1".into(),
-        topics: is_new.then(|| ["t".into()].into()),
-        regex: None,
-        assignor: None,
-        owned: Some(partitions(owned)),
-    }
-}
-
-fn partitions(numbers: &[i32]) -> Partitions {
-    if numbers.is_empty() {
-        return Partitions::new();
-    }
-    Partitions::from([(FewTopics::id("t"), numbers.iter().copied().collect())])
-}
-
 fn desk() -> Desk {
     let mut desk = Desk::new();
     desk.topics.set("t", 4);
     desk
-}
-
-impl Desk {
-    fn try_beat(&mut self, beat: ConsumerBeat) -> Result<ConsumerBeatReply, ErrorCode> {
-        match self.now_ask(Command::ConsumerBeat(beat)) {
-            Reply::ConsumerBeat(told) => told.map_err(|(error, _)| error),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn told(&mut self, member: &str, epoch: i32, owned: &[i32]) -> ConsumerBeatReply {
-        self.try_beat(beat(member, epoch, owned)).unwrap()
-    }
-
-    fn described(&mut self) -> DescribedConsumerGroup {
-        match self.now_ask(Command::DescribeConsumer("g".into())) {
-            Reply::DescribeConsumer(Some(group)) => group,
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 #[test]
@@ -173,8 +128,10 @@ fn commits_are_of_members_in_their_epoch() {
 }
 
 #[test]
-fn an_empty_group_changes_its_protocol_and_one_with_members_does_not() {
-    let mut desk = desk();
+fn an_empty_group_changes_its_protocol_and_one_with_members_does_not_where_that_is_forbidden() {
+    let settings = GroupSettings { migration: MigrationPolicy::Disabled, ..GroupSettings::default() };
+    let mut desk = Desk::with(settings);
+    desk.topics.set("t", 4);
     desk.told("a", 0, &[]);
     let Reply::Join(refused) = desk.now_ask(join("", None, 1)) else { panic!("a join") };
     assert_eq!(refused.error, ErrorCode::INCONSISTENT_GROUP_PROTOCOL);

@@ -7,6 +7,7 @@ use wire::primitive::Uuid;
 
 use super::command::*;
 use super::*;
+use crate::record::Partitions;
 
 /// A coordinator with whoever asks it, and the log that it writes.
 pub(super) struct Desk {
@@ -228,6 +229,24 @@ impl Desk {
         };
         fetched.offsets.iter().map(|of| (of.topic.to_string(), of.partition, of.offset)).collect()
     }
+
+    pub(super) fn try_beat(&mut self, beat: ConsumerBeat) -> Result<ConsumerBeatReply, ErrorCode> {
+        match self.now_ask(Command::ConsumerBeat(beat)) {
+            Reply::ConsumerBeat(told) => told.map_err(|(error, _)| error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(super) fn told(&mut self, member: &str, epoch: i32, owned: &[i32]) -> ConsumerBeatReply {
+        self.try_beat(beat(member, epoch, owned)).unwrap()
+    }
+
+    pub(super) fn described(&mut self) -> DescribedConsumerGroup {
+        match self.now_ask(Command::DescribeConsumer("g".into())) {
+            Reply::DescribeConsumer(Some(group)) => group,
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 pub(super) fn replayed(settings: &Arc<GroupSettings>, log: &[Record]) -> Groups {
@@ -297,4 +316,30 @@ pub(super) fn commit(member: &str, generation: i32, topic: &str, offset: i64) ->
         knows_missing_groups: true,
         offsets: vec![new],
     })
+}
+
+/// A heartbeat of the consumer protocol.
+pub(super) fn beat(member: &str, epoch: i32, owned: &[i32]) -> ConsumerBeat {
+    let is_new = epoch == 0;
+    ConsumerBeat {
+        group: "g".into(),
+        member_id: member.into(),
+        epoch,
+        instance_id: None,
+        rack_id: None,
+        rebalance_timeout_ms: if is_new { 60_000 } else { -1 },
+        client_id: "client".into(),
+        client_host: "/127.0.0.1".into(),
+        topics: is_new.then(|| ["t".into()].into()),
+        regex: None,
+        assignor: None,
+        owned: Some(partitions(owned)),
+    }
+}
+
+pub(super) fn partitions(numbers: &[i32]) -> Partitions {
+    if numbers.is_empty() {
+        return Partitions::new();
+    }
+    Partitions::from([(FewTopics::id("t"), numbers.iter().copied().collect())])
 }

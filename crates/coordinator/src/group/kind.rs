@@ -6,8 +6,11 @@ use wire::error::ErrorCode;
 
 use super::Step;
 use super::classic::{ClassicGroup, State};
-use super::command::CommitOffsets;
-use super::consumer::ConsumerGroup;
+use super::command::{
+    CommitOffsets, ConsumerBeat, ConsumerBeatReply, Heartbeat, LeftMember, MemberIdentity, Reply, Sync,
+    SyncReply, Ticket,
+};
+use super::consumer::{AWAY, ConsumerGroup};
 use super::rewrite::Own;
 use super::timers::{About, Timers};
 use crate::record::Record;
@@ -46,7 +49,7 @@ impl Group {
     pub(super) fn protocol_type(&self) -> Arc<str> {
         match self {
             Self::Classic(group) => group.protocol_type().cloned().unwrap_or_default(),
-            Self::Consumer(_) => super::classic::CONSUMER.into(),
+            Self::Consumer(_) => super::embedded::CONSUMER.into(),
         }
     }
 
@@ -78,6 +81,49 @@ impl Group {
         match self {
             Self::Classic(group) => group.is_of_consumers(),
             Self::Consumer(_) => true,
+        }
+    }
+
+    /// A member asks for its assignment; its reply may come later.
+    pub(super) fn sync(&mut self, step: &mut Step<'_>, ticket: Ticket, sync: Sync) {
+        match self {
+            Self::Classic(group) => group.sync(step, ticket, sync),
+            Self::Consumer(group) => {
+                let reply = group.sync(step, &sync).unwrap_or_else(SyncReply::refused);
+                step.out.reply(ticket, Reply::Sync(reply));
+            }
+        }
+    }
+
+    /// A member of the classic protocol is alive.
+    pub(super) fn heartbeat(&mut self, step: &mut Step<'_>, beat: &Heartbeat) -> ErrorCode {
+        match self {
+            Self::Classic(group) => group.heartbeat(step, beat),
+            Self::Consumer(group) => group.classic_beat(step, beat),
+        }
+    }
+
+    /// Members leave, each for itself or for an operator.
+    pub(super) fn leave(&mut self, step: &mut Step<'_>, members: Vec<MemberIdentity>) -> Vec<LeftMember> {
+        match self {
+            Self::Classic(group) => group.leave(step, members),
+            Self::Consumer(_) => self.leave_consumers(step, members),
+        }
+    }
+
+    /// A heartbeat of the consumer protocol that was checked.
+    pub(super) fn consumer_beat(&mut self, step: &mut Step<'_>, beat: &ConsumerBeat) -> ConsumerBeatReply {
+        let Self::Consumer(group) = self else { unreachable!("it was made one of the consumer protocol") };
+        match beat.epoch {
+            0.. => return group.heartbeat(step, beat),
+            AWAY => group.go_away(step, &beat.member_id),
+            _ => self.put_out(step, std::slice::from_ref(&beat.member_id)),
+        }
+        ConsumerBeatReply {
+            member_id: beat.member_id.clone(),
+            epoch: beat.epoch,
+            heartbeat_interval: std::time::Duration::ZERO,
+            assignment: None,
         }
     }
 
@@ -126,14 +172,24 @@ impl Group {
 
     /// Something is due.
     pub(super) fn over(&mut self, step: &mut Step<'_>, about: &About) {
-        match (self, about) {
+        match (&mut *self, about) {
             (Self::Classic(group), About::Join) => group.join_time_over(step),
             (Self::Classic(group), About::Sync) => group.sync_time_over(step),
             (Self::Classic(group), About::Session(member)) => group.session_over(step, member),
-            (Self::Consumer(group), About::Session(member)) => group.session_over(step, member),
-            (Self::Consumer(group), About::Revocation(member)) => group.revocation_over(step, member),
+            (Self::Consumer(group), About::Session(member)) => {
+                if group.has_session_ended(step, member) {
+                    self.put_out(step, std::slice::from_ref(member));
+                }
+            }
+            (
+                Self::Consumer(_),
+                About::Revocation(member) | About::Rejoin(member) | About::Collection(member),
+            ) => {
+                self.put_out(step, std::slice::from_ref(member));
+            }
             // A group takes its timers with it when it becomes one of the other protocol.
-            (Self::Classic(_), About::Revocation(_)) | (Self::Consumer(_), About::Join | About::Sync) => {}
+            (Self::Classic(_), About::Revocation(_) | About::Rejoin(_) | About::Collection(_))
+            | (Self::Consumer(_), About::Join | About::Sync) => {}
         }
     }
 }

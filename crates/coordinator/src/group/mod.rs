@@ -11,7 +11,9 @@ mod classic;
 pub mod command;
 mod commit;
 mod consumer;
+mod embedded;
 mod kind;
+mod migration;
 mod offsets;
 mod partition;
 mod rewrite;
@@ -26,7 +28,7 @@ use std::time::Duration;
 
 use wire::error::ErrorCode;
 
-use self::classic::ClassicGroup;
+use self::classic::{ClassicGroup, State};
 use self::command::{
     Command, ConsumerBeat, ConsumerBeatReply, Join, JoinReply, Leave, ListFilter, ListedGroup, Reply,
     SyncReply, Ticket,
@@ -40,7 +42,7 @@ use crate::record::{ConsumerRecord, Record};
 pub use consumer::ASSIGNORS;
 pub use partition::partition_of;
 pub use rewrite::Rewritten;
-pub use settings::GroupSettings;
+pub use settings::{GroupSettings, MigrationPolicy};
 pub use topics::Topics;
 
 /// Kafka's names of the states of groups, of both protocols.
@@ -194,18 +196,17 @@ impl Groups {
             Command::Join(join) => return self.join(at, ticket, join, out),
             Command::Sync(sync) => {
                 let id = sync.group.clone();
-                if self.with_classic(at, &id, out, |group, step| group.sync(step, ticket, sync)).is_some() {
+                if self.with_group(at, &id, out, |group, step| group.sync(step, ticket, sync)).is_some() {
                     return;
                 }
                 Reply::Sync(SyncReply::refused(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::Heartbeat(beat) => {
-                let error =
-                    self.with_classic(at, &beat.group, out, |group, step| group.heartbeat(step, &beat));
+                let error = self.with_group(at, &beat.group, out, |group, step| group.heartbeat(step, &beat));
                 Reply::Heartbeat(error.unwrap_or(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::Leave(Leave { group, members }) => {
-                let left = self.with_classic(at, &group, out, |group, step| group.leave(step, members));
+                let left = self.with_group(at, &group, out, |group, step| group.leave(step, members));
                 Reply::Leave(left.ok_or(ErrorCode::UNKNOWN_MEMBER_ID))
             }
             Command::CommitOffsets(commit) => return self.commit_offsets(at, ticket, commit, out),
@@ -275,17 +276,12 @@ impl Groups {
 
     fn join(&mut self, at: At<'_>, ticket: Ticket, join: Join, out: &mut Output) {
         let id = join.group.clone();
-        match self.groups.get(&id) {
-            Some(Group::Consumer(group)) if group.members() > 0 => {
-                let refused = JoinReply::refused(ErrorCode::INCONSISTENT_GROUP_PROTOCOL, join.member_id);
-                return out.reply(ticket, Reply::Join(refused));
-            }
-            // Nobody is left of the other protocol: the group becomes one of this.
-            Some(group @ Group::Consumer(_)) => {
-                out.records.extend(group.tombstones(&id));
-                self.end(&id);
-            }
-            Some(Group::Classic(_)) | None => {}
+        // Nobody is left of the other protocol: the group becomes one of this.
+        if let Some(group @ Group::Consumer(_)) = self.groups.get(&id)
+            && group.is_empty()
+        {
+            out.records.extend(group.tombstones(&id));
+            self.end(&id);
         }
         let is_new = !self.groups.contains_key(&id);
         if is_new && !join.member_id.is_empty() {
@@ -295,16 +291,19 @@ impl Groups {
         if is_new {
             self.insert(Group::Classic(ClassicGroup::new(id.clone(), at.now.wall_ms)));
         }
-        let _ = self.with_classic(at, &id, out, |group, step| {
-            // Written down before anybody hears of it, as in Kafka: empty, whatever comes of the request.
-            if is_new {
-                group.write_down(step.out);
+        let _ = self.with_group(at, &id, out, |group, step| match group {
+            Group::Consumer(_) => group.join_consumers(step, ticket, join),
+            Group::Classic(group) => {
+                // Written down before anybody hears of it, as in Kafka: empty, whatever comes of the request.
+                if is_new {
+                    group.write_down(step.out);
+                }
+                group.join(step, ticket, join);
             }
-            group.join(step, ticket, join);
         });
     }
 
-    /// A heartbeat of the consumer protocol; the first one of a group makes it.
+    /// A heartbeat of the consumer protocol; the first one of a group makes it, or makes it one of that protocol.
     fn consumer_beat(
         &mut self,
         at: At<'_>,
@@ -312,34 +311,48 @@ impl Groups {
         out: &mut Output,
     ) -> Result<ConsumerBeatReply, Refusal> {
         let id = &beat.group;
-        let is_new = !self.groups.contains_key(id);
         match self.groups.get(id) {
-            Some(Group::Consumer(_)) => {}
-            Some(group) if beat.epoch != 0 || !group.is_empty() => {
+            Some(Group::Consumer(group)) if beat.epoch < 0 => group.check_leave(beat)?,
+            Some(Group::Consumer(group)) => group.check_beat(&self.settings, beat)?,
+            Some(Group::Classic(_)) if beat.epoch != 0 => {
                 let message = format!("Group {id} is not a consumer group.");
                 return Err(refusal(ErrorCode::GROUP_ID_NOT_FOUND, message));
-            }
-            Some(group) => {
-                let tombstones = group.tombstones(id);
-                tombstones.into_iter().for_each(|record| self.write(record, out));
-                self.insert(Group::Consumer(ConsumerGroup::new(id.clone())));
             }
             None if beat.epoch != 0 => {
                 let kind = if beat.epoch < 0 { "Group" } else { "Consumer group" };
                 let message = format!("{kind} {id} not found.");
                 return Err(refusal(ErrorCode::GROUP_ID_NOT_FOUND, message));
             }
-            None => self.insert(Group::Consumer(ConsumerGroup::new(id.clone()))),
+            known => {
+                let group = match known {
+                    Some(Group::Classic(group)) if group.state() != State::Empty => {
+                        migration::upgraded(group, &self.settings, at.topics)?
+                    }
+                    _ => ConsumerGroup::new(id.clone()),
+                };
+                group.check_beat(&self.settings, beat)?;
+                self.become_consumers(at, group, out);
+            }
         }
-        let told = self.with_group(at, id, out, |group, step| match group {
-            Group::Consumer(group) => group.heartbeat(step, beat),
-            Group::Classic(_) => unreachable!("it was made one of the consumer protocol"),
-        });
-        let told = told.expect("it was just looked at");
-        if is_new && told.is_err() {
-            self.end(id);
+        let told = self.with_group(at, id, out, |group, step| group.consumer_beat(step, beat));
+        Ok(told.expect("it was just looked at"))
+    }
+
+    /// A group of the consumer protocol takes the place of what is known by its id, if anything is.
+    fn become_consumers(&mut self, at: At<'_>, group: ConsumerGroup, out: &mut Output) {
+        let id = group.id().clone();
+        if let Some(Group::Classic(known)) = self.groups.get_mut(&id) {
+            known.send_away(out);
         }
-        told
+        if let Some(known) = self.groups.get(&id) {
+            out.records.extend(known.tombstones(&id));
+        }
+        self.end(&id);
+        if group.members() > 0 {
+            out.records.extend(group.written().into_iter().map(|(_, record)| record));
+        }
+        self.insert(Group::Consumer(group));
+        let _ = self.with_group(at, &id, out, Group::begin);
     }
 
     fn list(&self, filter: &ListFilter) -> Vec<ListedGroup> {
@@ -370,21 +383,6 @@ impl Groups {
         Some(take(group, &mut Step { now: at.now, topics: at.topics, settings, timers, out }))
     }
 
-    /// Likewise, of a group of the classic protocol.
-    fn with_classic<T>(
-        &mut self,
-        at: At<'_>,
-        id: &Arc<str>,
-        out: &mut Output,
-        take: impl FnOnce(&mut ClassicGroup, &mut Step<'_>) -> T,
-    ) -> Option<T> {
-        let taken = self.with_group(at, id, out, |group, step| match group {
-            Group::Classic(group) => Some(take(group, step)),
-            Group::Consumer(_) => None,
-        });
-        taken.flatten()
-    }
-
     /// Changes the state by a record, and has it written.
     fn write(&mut self, record: Record, out: &mut Output) {
         self.apply(record.clone());
@@ -400,5 +398,7 @@ mod consumer_test;
 mod desk_test;
 #[cfg(test)]
 mod group_test;
+#[cfg(test)]
+mod migration_test;
 #[cfg(test)]
 mod random_test;

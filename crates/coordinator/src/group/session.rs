@@ -1,4 +1,4 @@
-//! How long a member counts as alive without being heard of.
+//! How long a member counts as alive without being heard of, and until when something else is awaited of it.
 
 use std::time::Duration;
 
@@ -39,6 +39,33 @@ impl Session {
     /// Nobody looks any more.
     pub(super) fn forget(&mut self, timers: &mut Timers, timer: Timer) {
         if let Some(at) = self.looked_at.take() {
+            timers.remove(at, timer);
+        }
+    }
+}
+
+/// Until when something is awaited of a member, if it is.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deadline(Option<Duration>);
+
+impl Deadline {
+    /// It is awaited until then; an earlier deadline is gone.
+    pub(super) fn set(&mut self, timers: &mut Timers, timer: Timer, at: Duration) {
+        self.clear(timers, timer.clone());
+        self.0 = Some(at);
+        timers.insert(at, timer);
+    }
+
+    /// Likewise, where it was not awaited yet.
+    pub(super) fn set_if_none(&mut self, timers: &mut Timers, timer: Timer, at: Duration) {
+        if self.0.is_none() {
+            self.set(timers, timer, at);
+        }
+    }
+
+    /// It has come, or is not awaited any more.
+    pub(super) fn clear(&mut self, timers: &mut Timers, timer: Timer) {
+        if let Some(at) = self.0.take() {
             timers.remove(at, timer);
         }
     }

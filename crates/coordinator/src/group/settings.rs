@@ -6,6 +6,30 @@ use std::time::Duration;
 /// with, and sockets say nothing of clients that are gone. Kafka's constant.
 pub(super) const NEW_MEMBER_JOIN_TIMEOUT: Duration = Duration::from_mins(5);
 
+/// Which groups with members change their protocol (`group.consumer.migration.policy`). One without members always may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MigrationPolicy {
+    /// None; nor may a member of the classic protocol join a group of the other.
+    Disabled,
+    /// One of the classic protocol, when a member of the consumer protocol joins.
+    Upgrade,
+    /// One of the consumer protocol, when the last member that speaks it leaves.
+    Downgrade,
+    /// Both.
+    #[default]
+    Bidirectional,
+}
+
+impl MigrationPolicy {
+    pub(super) fn may_upgrade(self) -> bool {
+        matches!(self, Self::Upgrade | Self::Bidirectional)
+    }
+
+    pub(super) fn may_downgrade(self) -> bool {
+        matches!(self, Self::Downgrade | Self::Bidirectional)
+    }
+}
+
 /// Bounds and defaults; each is named after Kafka's broker config.
 #[derive(Clone, Debug)]
 pub struct GroupSettings {
@@ -23,6 +47,8 @@ pub struct GroupSettings {
     pub consumer_heartbeat_interval: Duration,
     /// `group.consumer.max.size`: members of such a group.
     pub consumer_size_max: usize,
+    /// `group.consumer.migration.policy`.
+    pub migration: MigrationPolicy,
     /// `offset.metadata.max.bytes`: bytes of what a client keeps with an offset. As Kafka's, in UTF-16 units.
     pub offset_metadata_max: usize,
     /// `offsets.retention.minutes`.
@@ -39,6 +65,7 @@ impl Default for GroupSettings {
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),
             consumer_size_max: usize::MAX,
+            migration: MigrationPolicy::default(),
             offset_metadata_max: 4096,
             offsets_retention: Duration::from_hours(7 * 24),
         }

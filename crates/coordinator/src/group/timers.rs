@@ -22,6 +22,10 @@ pub(super) enum About {
     Session(Arc<str>),
     /// A member's time to give partitions up.
     Revocation(Arc<str>),
+    /// The time to join again of a member that speaks the classic protocol in a group of the other.
+    Rejoin(Arc<str>),
+    /// Its time to ask for its assignment.
+    Collection(Arc<str>),
 }
 
 /// Deadlines on a clock of their own, in order.

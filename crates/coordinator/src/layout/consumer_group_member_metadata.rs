@@ -98,7 +98,7 @@ impl<'a> Message<'a> for ConsumerGroupMemberMetadataValue<'a> {
         };
         r.tagged_fields(form, |field, tag| {
             match tag {
-                0 => message.classic_member_metadata = field.nullable_struct(version)?,
+                0 => message.classic_member_metadata = field.tagged_nullable_struct(version)?,
                 _ => field.skip_rest(),
             }
             Ok(())
@@ -120,7 +120,7 @@ impl<'a> Message<'a> for ConsumerGroupMemberMetadataValue<'a> {
             self.classic_member_metadata != Some(ClassicMemberMetadata::default());
         w.tagged_count(form, u32::from(has_classic_member_metadata));
         if has_classic_member_metadata {
-            w.tagged(0, |w| w.nullable_struct(self.classic_member_metadata.as_ref(), version));
+            w.tagged(0, |w| w.tagged_nullable_struct(self.classic_member_metadata.as_ref(), version));
         }
     }
 }

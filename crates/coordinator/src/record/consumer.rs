@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use wire::primitive::{DecodeError, Message, Reader, Uuid};
 
-use super::{KEY_VERSION, encoded};
+use super::{KEY_VERSION, Protocol, encoded};
 use crate::layout::{
     CONSUMER_GROUP_CURRENT_MEMBER_ASSIGNMENT_KIND, CONSUMER_GROUP_MEMBER_METADATA_KIND,
     CONSUMER_GROUP_METADATA_KIND, CONSUMER_GROUP_REGULAR_EXPRESSION_KIND,
@@ -16,7 +17,8 @@ use crate::layout::{
     ConsumerGroupMetadataValue, ConsumerGroupRegularExpressionKey, ConsumerGroupRegularExpressionValue,
     ConsumerGroupTargetAssignmentMemberKey, ConsumerGroupTargetAssignmentMemberValue,
     ConsumerGroupTargetAssignmentMetadataKey, ConsumerGroupTargetAssignmentMetadataValue,
-    consumer_group_current_member_assignment as current, consumer_group_target_assignment_member as target,
+    consumer_group_current_member_assignment as current, consumer_group_member_metadata as metadata,
+    consumer_group_target_assignment_member as target,
 };
 
 /// The version of each value; there is one.
@@ -99,6 +101,17 @@ pub struct MemberSubscription {
     pub rebalance_timeout_ms: i32,
     /// The assignor that it asks for.
     pub assignor: Option<Arc<str>>,
+    /// Of a member that speaks the classic protocol.
+    pub classic: Option<ClassicMember>,
+}
+
+/// A member of a group of the consumer protocol that speaks the classic one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassicMember {
+    /// Milliseconds of silence after which it is gone.
+    pub session_timeout_ms: i32,
+    /// What it can do, best first; one at least.
+    pub protocols: Vec<Protocol>,
 }
 
 /// How far a member is with its assignment. Kafka's numbers.
@@ -293,7 +306,8 @@ impl ConsumerRecord {
                 let value = value.as_ref().map_or(0, |of| {
                     let optional = [&of.instance_id, &of.rack_id, &of.regex, &of.assignor];
                     let optional: usize = optional.into_iter().map(length).sum();
-                    of.client_id.len() + of.client_host.len() + texts(&of.topics) + optional
+                    let classic = of.classic.as_ref().map_or(0, ClassicMember::bytes);
+                    of.client_id.len() + of.client_host.len() + texts(&of.topics) + optional + classic
                 });
                 member.len() + value
             }
@@ -351,7 +365,7 @@ impl MemberSubscription {
             subscribed_topic_regex: self.regex.as_deref().map(Cow::Borrowed),
             rebalance_timeout_ms: self.rebalance_timeout_ms,
             server_assignor: self.assignor.as_deref().map(Cow::Borrowed),
-            ..ConsumerGroupMemberMetadataValue::default()
+            classic_member_metadata: self.classic.as_ref().map(ClassicMember::layout),
         };
         encoded(VALUE_VERSION, &value, VALUE_VERSION)
     }
@@ -366,7 +380,38 @@ impl MemberSubscription {
             regex: layout.subscribed_topic_regex.as_deref().map(shared),
             rebalance_timeout_ms: layout.rebalance_timeout_ms,
             assignor: layout.server_assignor.as_deref().map(shared),
+            classic: layout.classic_member_metadata.as_ref().and_then(ClassicMember::of),
         }
+    }
+}
+
+impl ClassicMember {
+    fn layout(&self) -> metadata::ClassicMemberMetadata<'_> {
+        let protocol = |of: &Protocol| metadata::ClassicProtocol {
+            name: Cow::Owned(of.name.to_string()),
+            metadata: Cow::Owned(of.metadata.to_vec()),
+        };
+        metadata::ClassicMemberMetadata {
+            session_timeout_ms: self.session_timeout_ms,
+            supported_protocols: self.protocols.iter().map(protocol).collect(),
+        }
+    }
+
+    /// Kafka's default for what is left out is a member without protocols. There is none: such a record is of a member of
+    /// the consumer protocol, written when that was not said yet.
+    fn of(layout: &metadata::ClassicMemberMetadata<'_>) -> Option<Self> {
+        let protocol = |of: metadata::ClassicProtocol<'_>| Protocol {
+            name: shared(&of.name),
+            metadata: Bytes::copy_from_slice(&of.metadata),
+        };
+        let protocols: Vec<Protocol> = layout.supported_protocols.iter().map(protocol).collect();
+        let is_one = !protocols.is_empty();
+        is_one.then_some(Self { session_timeout_ms: layout.session_timeout_ms, protocols })
+    }
+
+    fn bytes(&self) -> usize {
+        const AROUND: usize = 16;
+        self.protocols.iter().map(|of| AROUND + of.name.len() + of.metadata.len()).sum()
     }
 }
 

@@ -18,8 +18,8 @@ use crate::layout::{
 };
 
 pub use consumer::{
-    ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription, Partitions,
-    ResolvedRegex, TargetEpoch,
+    ClassicMember, ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription,
+    Partitions, ResolvedRegex, TargetEpoch,
 };
 
 /// The kind that Kafka's first brokers wrote for committed offsets; laid out like [`OFFSET_COMMIT_KIND`].
@@ -119,6 +119,15 @@ pub struct MemberMetadata {
     pub subscription: Bytes,
     /// What the leader assigned to it.
     pub assignment: Bytes,
+}
+
+/// A protocol of the classic kind that a member supports, and its metadata of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protocol {
+    /// The assignor's name.
+    pub name: Arc<str>,
+    /// The member's subscription.
+    pub metadata: Bytes,
 }
 
 /// A record that can't be read.

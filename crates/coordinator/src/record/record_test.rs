@@ -34,6 +34,17 @@ fn group() -> Record {
     Record::Group { group: "g".into(), value: Some(value) }
 }
 
+fn member(classic: Option<ClassicMember>) -> Record {
+    let value = MemberSubscription { client_id: "c".into(), classic, ..MemberSubscription::default() };
+    let change = ConsumerRecord::Member { member: "m".into(), value: Some(value) };
+    Record::Consumer { group: "g".into(), change }
+}
+
+fn classic() -> Option<ClassicMember> {
+    let protocol = Protocol { name: "range".into(), metadata: Bytes::from_static(b"sub") };
+    Some(ClassicMember { session_timeout_ms: 10_000, protocols: vec![protocol] })
+}
+
 fn decoded(record: &Record) -> Record {
     let (key, value) = record.encode();
     Record::decode(Some(&key), value.as_deref()).unwrap().expect("a known kind")
@@ -43,7 +54,7 @@ fn decoded(record: &Record) -> Record {
 fn records_are_read_as_they_were_written() {
     let tombstone = Record::Offset { group: "g".into(), topic: "t".into(), partition: 7, value: None };
     let without_expiry = [offset(None, Uuid::ZERO), offset(None, Uuid([7; 16])), group(), tombstone];
-    for record in without_expiry {
+    for record in without_expiry.into_iter().chain([member(None), member(classic())]) {
         assert_eq!(decoded(&record), record);
     }
     // The version that keeps the expiry keeps no leader epoch: so it is with Kafka.
@@ -55,10 +66,27 @@ fn records_are_read_as_they_were_written() {
 
 #[test]
 fn a_record_takes_no_more_bytes_than_it_says() {
-    for record in [offset(None, Uuid([7; 16])), offset(Some(1), Uuid::ZERO), group()] {
+    for record in [offset(None, Uuid([7; 16])), offset(Some(1), Uuid::ZERO), group(), member(classic())] {
         let (key, value) = record.encode();
         assert!(key.len() + value.unwrap().len() <= record.bytes(), "{record:?}");
     }
+}
+
+/// Could break: where the field is left out, Kafka takes the member for one of the classic protocol, without protocols.
+#[test]
+fn which_protocol_a_member_speaks_is_written_as_kafka_writes_it() {
+    let value = |record: &Record| record.encode().1.unwrap();
+    assert!(value(&member(None)).ends_with(&[1, 0, 1, 0]), "one tagged field, 0, of one byte: null");
+    let written = value(&member(classic()));
+    assert!(
+        written.ends_with(b"\x01\x00\x12\x01\x00\x00\x27\x10\x02\x06range\x04sub\x00\x00"),
+        "{written:?}"
+    );
+    // What was written before migration: nothing is said.
+    let (key, mut value) = member(None).encode();
+    let end = value.as_ref().unwrap().len() - 4;
+    value.as_mut().unwrap().splice(end.., [0]);
+    assert_eq!(Record::decode(Some(&key), value.as_deref()), Ok(Some(member(None))));
 }
 
 #[test]

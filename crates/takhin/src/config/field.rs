@@ -38,6 +38,7 @@ field_from_str!(
     PathBuf,
     super::BatchCodec,
     super::BatchPolicy,
+    super::GroupMigration,
     super::LogLevel,
     super::LogFormat
 );

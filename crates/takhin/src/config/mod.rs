@@ -346,6 +346,20 @@ words! {
 }
 
 words! {
+    /// Which groups with members change their protocol.
+    GroupMigration {
+        /// None.
+        Disabled = "disabled",
+        /// To the consumer protocol.
+        Upgrade = "upgrade",
+        /// To the classic protocol.
+        Downgrade = "downgrade",
+        /// Either way.
+        Bidirectional = "bidirectional",
+    }
+}
+
+words! {
     /// The form of messages.
     LogFormat {
         /// Lines to read.

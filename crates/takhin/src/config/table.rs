@@ -6,7 +6,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    BatchCodec, BatchPolicy, LogFormat, LogLevel, Values,
+    BatchCodec, BatchPolicy, GroupMigration, LogFormat, LogLevel, Values,
     listener::{self, Endpoint},
     rule::{Rule, Word},
 };
@@ -213,6 +213,10 @@ table! {
         consumer_max_heartbeat_interval: Duration = "kafka.group.consumer.max.heartbeat.interval.ms", integer(1, INT_MAX, "milliseconds"), "15000";
         /// Members of a group of the consumer protocol at most.
         consumer_max_size: u32 = "kafka.group.consumer.max.size", integer(1, INT_MAX, "members"), "2147483647";
+        /// Which groups with members change their protocol: to the consumer protocol when a member that speaks it joins, to the classic one
+        /// when the last such member leaves. `disabled` also keeps members of the classic protocol out of groups of the other. A group
+        /// without members always may.
+        consumer_migration: GroupMigration = "kafka.group.consumer.migration.policy", Rule::Choice(GroupMigration::WORDS), "bidirectional";
         /// Characters that a client may keep with a committed offset.
         metadata_max: u32 = "kafka.offset.metadata.max.bytes", integer(0, INT_MAX, "characters"), "4096";
         /// How long committed offsets are kept that nobody needs: since the group has lost its last member, or, where it never had

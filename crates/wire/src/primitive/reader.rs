@@ -277,6 +277,14 @@ impl<'a> Reader<'a> {
         if self.int8()? < 0 { Ok(None) } else { T::decode(self, version).map(Some) }
     }
 
+    /// A struct or null as a tagged field has it: a variable-length number says which, 0 is null.
+    ///
+    /// # Errors
+    /// What the struct fails with.
+    pub fn tagged_nullable_struct<T: Message<'a>>(&mut self, version: i16) -> Result<Option<T>, DecodeError> {
+        if self.unsigned_varint()? == 0 { Ok(None) } else { T::decode(self, version).map(Some) }
+    }
+
     /// The tagged fields that end a struct; in the classic form there are none.
     ///
     /// `each` gets a reader over exactly one field and its tag, and reads all of it or skips it.

@@ -227,6 +227,14 @@ impl Writer<'_> {
         }
     }
 
+    /// A struct or null as a tagged field has it: a variable-length number says which.
+    pub fn tagged_nullable_struct<'a, T: Message<'a>>(&mut self, value: Option<&T>, version: i16) {
+        self.unsigned_varint(u32::from(value.is_some()));
+        if let Some(value) = value {
+            value.encode(self, version);
+        }
+    }
+
     /// The count of tagged fields that follow, which must then be written with ascending tags.
     pub fn tagged_count(&mut self, form: Form, count: u32) {
         if form == Form::Compact {

@@ -18,7 +18,8 @@ use crate::dispatch::Caller;
 use crate::groups::TopicImage;
 use crate::server::Broker;
 
-/// A member that speaks the consumer protocol.
+/// A member that speaks the classic protocol, and one that speaks the consumer protocol.
+const MEMBER_TYPE_CLASSIC: i8 = 0;
 const MEMBER_TYPE_CONSUMER: i8 = 1;
 
 /// Describes groups of the consumer protocol.
@@ -87,7 +88,10 @@ fn member<'a>(broker: &Rc<Broker>, of: &DescribedConsumer) -> Member<'a> {
         subscribed_topic_regex: Some(owned(subscription.regex.as_deref().unwrap_or_default())),
         assignment: assignment(broker, &of.assigned),
         target_assignment: assignment(broker, &of.target),
-        member_type: MEMBER_TYPE_CONSUMER,
+        member_type: match subscription.classic {
+            Some(_) => MEMBER_TYPE_CLASSIC,
+            None => MEMBER_TYPE_CONSUMER,
+        },
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use wire::error::ErrorCode;
 
 use super::member::{Member, millis};
-use super::{ClassicGroup, JoinWait, State, answer_sync};
+use super::{ClassicGroup, JoinWait, State, answer_join, answer_sync, count, discount};
 use crate::group::Step;
 use crate::group::command::{Join, JoinReply, JoinedMember, Protocol, Reply, SyncReply, Ticket};
 use crate::group::settings::NEW_MEMBER_JOIN_TIMEOUT;
@@ -111,18 +111,17 @@ impl ClassicGroup {
 
     /// What a member says of itself now; it waits for the next generation.
     fn update(&mut self, step: &mut Step<'_>, ticket: Ticket, member_id: &str, join: Join) {
-        let Some(mut member) = self.members.remove(member_id) else { return };
-        self.discount_protocols(&member);
+        let Some(member) = self.members.get_mut(member_id) else { return };
         // Its earlier request is nobody's any more.
         let outdated = JoinReply::refused(ErrorCode::REBALANCE_IN_PROGRESS, member.id.clone());
-        self.answer_join(&mut member, step.out, outdated);
+        answer_join(member, &mut self.joining, step.out, outdated);
+        discount(&mut self.supported, &member.protocols);
+        count(&mut self.supported, &join.protocols);
         member.protocols = join.protocols;
         member.rebalance_timeout_ms = join.rebalance_timeout_ms;
         member.session_timeout_ms = join.session_timeout_ms;
         member.joining = Some(ticket);
         self.joining += 1;
-        self.count_protocols(&member);
-        self.members.insert(member.id.clone(), member);
     }
 
     /// A static member came back without its id: it gets a new one and all that the old one had (KIP-345).
@@ -148,9 +147,9 @@ impl ClassicGroup {
                     // An old client that is told it leads would assign; so it hears who led before.
                     reply.leader = leader_before.unwrap_or_default();
                 }
-                let mut member = self.members.remove(&member_id).expect("it was just updated");
-                self.answer_join(&mut member, step.out, reply);
-                self.members.insert(member_id, member);
+                if let Some(member) = self.members.get_mut(&member_id) {
+                    answer_join(member, &mut self.joining, step.out, reply);
+                }
                 self.write_down(step.out);
             }
             // The leader may be assigning to the old id just now.
@@ -164,7 +163,7 @@ impl ClassicGroup {
     fn rename(&mut self, step: &mut Step<'_>, from: &Arc<str>, to: &Arc<str>) {
         let Some(mut member) = self.members.remove(from) else { return };
         let fenced = JoinReply::refused(ErrorCode::FENCED_INSTANCE_ID, member.id.clone());
-        self.answer_join(&mut member, step.out, fenced);
+        answer_join(&mut member, &mut self.joining, step.out, fenced);
         answer_sync(&mut member, step.out, SyncReply::refused(ErrorCode::FENCED_INSTANCE_ID));
         member.session.forget(step.timers, self.session_timer(from));
         if self.pending_syncs.remove(from) {
@@ -200,7 +199,7 @@ impl ClassicGroup {
         self.joining == self.members.len() && self.pending_joins.is_empty()
     }
 
-    pub(super) fn prepare_rebalance(&mut self, step: &mut Step<'_>) {
+    pub(in crate::group) fn prepare_rebalance(&mut self, step: &mut Step<'_>) {
         if self.state == State::Completing {
             self.hand_out(step, ErrorCode::REBALANCE_IN_PROGRESS, &BTreeMap::new());
         }
@@ -264,10 +263,10 @@ impl ClassicGroup {
         let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
         for id in ids {
             let reply = self.join_reply(&id, self.leader.as_ref() == Some(&id));
-            let mut member = self.members.remove(&id).expect("its id was just taken from there");
-            self.answer_join(&mut member, step.out, reply);
-            member.is_new = false;
-            self.members.insert(id.clone(), member);
+            if let Some(member) = self.members.get_mut(&id) {
+                answer_join(member, &mut self.joining, step.out, reply);
+                member.is_new = false;
+            }
             self.heard_of(step, &id);
             self.pending_syncs.insert(id);
         }
@@ -290,7 +289,7 @@ impl ClassicGroup {
     }
 
     /// What most members like best of what all support.
-    fn select_protocol(&self) -> Option<Arc<str>> {
+    pub(super) fn select_protocol(&self) -> Option<Arc<str>> {
         let mut votes: BTreeMap<&Arc<str>, usize> = BTreeMap::new();
         for member in self.members.values() {
             if let Some(name) = member.vote(|name| self.is_supported_by_all(name)) {

@@ -12,6 +12,7 @@
 
 mod join;
 mod member;
+mod migration;
 mod presence;
 mod sync;
 
@@ -20,17 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wire::error::ErrorCode;
-use wire::primitive::{Array, DecodeError, Form, Reader};
 
 use self::member::Member;
 pub(super) use self::member::millis;
-use super::command::{CommitOffsets, DescribedGroup, DescribedMember, JoinReply, Reply, SyncReply};
+pub(super) use self::migration::NotMigratable;
+use super::command::{CommitOffsets, DescribedGroup, DescribedMember, JoinReply, Protocol, Reply, SyncReply};
+use super::embedded::{self, CONSUMER};
 use super::timers::{About, Timer, Timers};
 use super::{Output, Step};
 use crate::record::{GroupMetadata, Record};
-
-/// The protocol type of consumers, whose subscriptions are understood here.
-pub(super) const CONSUMER: &str = "consumer";
 
 /// What a group does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +181,10 @@ impl ClassicGroup {
         self.state_timestamp_ms
     }
 
+    pub(super) fn generation(&self) -> i32 {
+        self.generation
+    }
+
     pub(super) fn members(&self) -> usize {
         self.members.len()
     }
@@ -270,7 +273,7 @@ impl ClassicGroup {
             self.instances.insert(instance_id.clone(), member.id.clone());
         }
         self.joining += usize::from(member.joining.is_some());
-        self.count_protocols(&member);
+        count(&mut self.supported, &member.protocols);
         self.pending_joins.remove(&member.id);
         self.members.insert(member.id.clone(), member);
     }
@@ -278,11 +281,12 @@ impl ClassicGroup {
     /// Takes a member out; whatever it waits for is answered. Who else leaves with it is for the caller to see.
     fn remove(&mut self, member_id: &str, timers: &mut Timers, out: &mut Output) {
         if let Some(mut member) = self.members.remove(member_id) {
-            self.discount_protocols(&member);
+            discount(&mut self.supported, &member.protocols);
             if let Some(instance_id) = &member.instance_id {
                 self.instances.remove(instance_id);
             }
-            self.answer_join(&mut member, out, JoinReply::refused(ErrorCode::UNKNOWN_MEMBER_ID, "".into()));
+            let refused = JoinReply::refused(ErrorCode::UNKNOWN_MEMBER_ID, "".into());
+            answer_join(&mut member, &mut self.joining, out, refused);
             answer_sync(&mut member, out, SyncReply::refused(ErrorCode::UNKNOWN_MEMBER_ID));
             member.session.forget(timers, self.session_timer(&member.id));
         }
@@ -293,30 +297,6 @@ impl ClassicGroup {
             timers.remove(until, self.session_timer(&id));
         }
         self.pending_syncs.remove(member_id);
-    }
-
-    fn answer_join(&mut self, member: &mut Member, out: &mut Output, reply: JoinReply) {
-        if let Some(ticket) = member.joining.take() {
-            self.joining -= 1;
-            out.reply(ticket, Reply::Join(reply));
-        }
-    }
-
-    fn count_protocols(&mut self, member: &Member) {
-        for protocol in &member.protocols {
-            *self.supported.entry(protocol.name.clone()).or_default() += 1;
-        }
-    }
-
-    fn discount_protocols(&mut self, member: &Member) {
-        for protocol in &member.protocols {
-            if let Some(count) = self.supported.get_mut(&protocol.name) {
-                *count -= 1;
-                if *count == 0 {
-                    self.supported.remove(&protocol.name);
-                }
-            }
-        }
     }
 
     fn is_supported_by_all(&self, protocol: &str) -> bool {
@@ -411,9 +391,36 @@ impl ClassicGroup {
             None => return None,
         };
         for member in self.members.values() {
-            topics.extend(subscribed_topics(&member.metadata(protocol)).ok()?);
+            topics.extend(embedded::subscribed_topics(&member.metadata(protocol)).ok()?);
         }
         Some(topics)
+    }
+}
+
+/// How many members support each protocol, one more.
+fn count(supported: &mut BTreeMap<Arc<str>, usize>, protocols: &[Protocol]) {
+    for protocol in protocols {
+        *supported.entry(protocol.name.clone()).or_default() += 1;
+    }
+}
+
+/// And one less.
+fn discount(supported: &mut BTreeMap<Arc<str>, usize>, protocols: &[Protocol]) {
+    for protocol in protocols {
+        if let Some(count) = supported.get_mut(&protocol.name) {
+            *count -= 1;
+            if *count == 0 {
+                supported.remove(&protocol.name);
+            }
+        }
+    }
+}
+
+/// A member that joins is told what came of it, and is one less of those who are joining.
+fn answer_join(member: &mut Member, joining: &mut usize, out: &mut Output, reply: JoinReply) {
+    if let Some(ticket) = member.joining.take() {
+        *joining -= 1;
+        out.reply(ticket, Reply::Join(reply));
     }
 }
 
@@ -421,12 +428,4 @@ fn answer_sync(member: &mut Member, out: &mut Output, reply: SyncReply) {
     if let Some(ticket) = member.syncing.take() {
         out.reply(ticket, Reply::Sync(reply));
     }
-}
-
-/// What a consumer's subscription begins with in every version: the version and the topics.
-fn subscribed_topics(metadata: &[u8]) -> Result<Vec<Box<str>>, DecodeError> {
-    let mut reader = Reader::new(metadata);
-    let _version = reader.int16()?;
-    let topics: Array<'_, std::borrow::Cow<'_, str>> = reader.array(0, Form::Classic)?;
-    Ok(topics.iter().map(|topic| (&*topic).into()).collect())
 }

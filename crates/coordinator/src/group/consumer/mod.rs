@@ -4,26 +4,29 @@
 //! for which of them it was computed who is to have what; each member's says which of these it has come to. Nobody waits for the
 //! others but for partitions that one has to give up before another gets them.
 //!
+//! Members may speak the classic protocol (`classic`): such a group is on its way from the one to the other, either way.
+//!
 //! Everything is written down: the state is what the records say, but for sessions.
 
 mod assignor;
+mod classic;
 mod heartbeat;
+mod migration;
+mod presence;
 mod reconcile;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use wire::error::ErrorCode;
 
 use self::assignor::Targets;
 use super::Step;
-use super::classic::millis;
 use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets};
 use super::rewrite::Own;
-use super::session::Session;
-use super::timers::{About, Timer, Timers};
+use super::session::{Deadline, Session};
+use super::timers::Timers;
 use crate::record::{
     ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription, Partitions, Record,
     ResolvedRegex, TargetEpoch,
@@ -32,7 +35,7 @@ use crate::record::{
 pub use assignor::NAMES as ASSIGNORS;
 
 /// The epoch of a static member that is away and will come back.
-const AWAY: i32 = -2;
+pub(super) const AWAY: i32 = -2;
 
 /// Why a request is refused, in Kafka's words.
 pub(super) struct Refusal {
@@ -49,17 +52,18 @@ struct Member {
     subscription: MemberSubscription,
     current: CurrentAssignment,
     session: Session,
-    /// Until when it has to give up what others are to have.
-    revokes_until: Option<Duration>,
+    /// It has to give up what others are to have.
+    revokes: Deadline,
+    /// It speaks the classic protocol, and has to join again.
+    rejoins: Deadline,
+    /// It speaks the classic protocol, and has to ask for its assignment.
+    collects: Deadline,
 }
 
 impl Member {
-    fn take_timers_down(&mut self, group: &Arc<str>, id: &Arc<str>, timers: &mut Timers) {
-        let timer = |about| Timer { group: group.clone(), about };
-        self.session.forget(timers, timer(About::Session(id.clone())));
-        if let Some(at) = self.revokes_until {
-            timers.remove(at, timer(About::Revocation(id.clone())));
-        }
+    /// Whether it speaks the classic protocol.
+    fn is_classic(&self) -> bool {
+        self.subscription.classic.is_some()
     }
 }
 
@@ -142,7 +146,7 @@ impl ConsumerGroup {
     pub(super) fn written(&self) -> Vec<(Own, Record)> {
         let member = |(id, member): (&Arc<str>, &Member)| {
             let value = Some(member.subscription.clone());
-            (Own(1, id.clone()), ConsumerRecord::Member { member: id.clone(), value })
+            (Own(0, id.clone()), ConsumerRecord::Member { member: id.clone(), value })
         };
         let regex = |(regex, value): (&Arc<str>, &ResolvedRegex)| {
             (
@@ -157,8 +161,8 @@ impl ConsumerGroup {
             let value = Some(member.current.clone());
             (Own(5, id.clone()), ConsumerRecord::Current { member: id.clone(), value })
         };
-        let mut changes = vec![(Own(0, "".into()), ConsumerRecord::Epoch(Some(self.epoch)))];
-        changes.extend(self.members.iter().map(member));
+        let mut changes: Vec<(Own, ConsumerRecord)> = self.members.iter().map(member).collect();
+        changes.push((Own(1, "".into()), ConsumerRecord::Epoch(Some(self.epoch))));
         changes.extend(self.regexes.iter().map(regex));
         changes.extend(self.targets.iter().map(target));
         changes.push((Own(4, "".into()), ConsumerRecord::TargetEpoch(Some(self.target_epoch))));
@@ -223,7 +227,8 @@ impl ConsumerGroup {
             member_id: id.clone(),
             epoch: member.current.epoch,
             subscription: member.subscription.clone(),
-            assigned: member.current.assigned.clone(),
+            // What it has still to give up is its own until then.
+            assigned: reconcile::union(&member.current.assigned, &member.current.revoking),
             target: self.targets.get(id).cloned().unwrap_or_default(),
         };
         DescribedConsumerGroup {
@@ -249,7 +254,9 @@ impl ConsumerGroup {
         if commit.generation < 0 && self.members.is_empty() {
             return Ok(());
         }
-        if !commit.knows_missing_groups && self.members.contains_key(&commit.member_id) {
+        if !commit.knows_missing_groups
+            && self.members.get(&commit.member_id).is_some_and(|member| !member.is_classic())
+        {
             // Such a version has no error for an epoch that is over.
             return Err(ErrorCode::UNSUPPORTED_VERSION);
         }
@@ -266,88 +273,11 @@ impl ConsumerGroup {
 
     fn check_epoch(&self, member: &str, epoch: i32) -> Result<(), ErrorCode> {
         let member = self.members.get(member).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        if member.current.epoch == epoch { Ok(()) } else { Err(ErrorCode::STALE_MEMBER_EPOCH) }
-    }
-
-    /// After a restart: every member has a whole session to be heard of.
-    pub(super) fn begin(&mut self, step: &mut Step<'_>) {
-        let ids: Vec<Arc<str>> = self.members.keys().cloned().collect();
-        for id in ids {
-            self.heard_of(step, &id);
-            self.watch_revocation(step, &id);
+        match member.current.epoch == epoch {
+            true => Ok(()),
+            false if member.is_classic() => Err(ErrorCode::ILLEGAL_GENERATION),
+            false => Err(ErrorCode::STALE_MEMBER_EPOCH),
         }
-    }
-
-    /// Takes its timers down; it is about to be deleted or replaced.
-    pub(super) fn end(&mut self, timers: &mut Timers) {
-        for (id, member) in &mut self.members {
-            member.take_timers_down(&self.id, id, timers);
-        }
-    }
-
-    fn timer(&self, about: About) -> Timer {
-        Timer { group: self.id.clone(), about }
-    }
-
-    /// A member is alive: its session begins anew.
-    fn heard_of(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
-        let until = step.now.monotonic + step.settings.consumer_session_timeout;
-        let timer = self.timer(About::Session(id.clone()));
-        let Some(member) = self.members.get_mut(id) else { return };
-        member.session.extend(step.timers, timer, until);
-    }
-
-    /// Somebody looks whether a member's session has ended.
-    pub(super) fn session_over(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
-        let timer = self.timer(About::Session(id.clone()));
-        let Some(member) = self.members.get_mut(id) else { return };
-        if member.session.has_ended(step.timers, timer, step.now.monotonic) {
-            self.remove(step, id);
-        }
-    }
-
-    /// A member has to give partitions up within its rebalance time-out, or it is taken for gone.
-    fn watch_revocation(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
-        let timer = self.timer(About::Revocation(id.clone()));
-        let Some(member) = self.members.get_mut(id) else { return };
-        let has_to = member.current.state == MemberState::Unrevoked;
-        match (has_to, member.revokes_until) {
-            (true, None) => {
-                let until = step.now.monotonic + millis(member.subscription.rebalance_timeout_ms);
-                member.revokes_until = Some(until);
-                step.timers.insert(until, timer);
-            }
-            (false, Some(at)) => {
-                member.revokes_until = None;
-                step.timers.remove(at, timer);
-            }
-            _ => {}
-        }
-    }
-
-    /// A member had its time to give partitions up.
-    pub(super) fn revocation_over(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
-        if let Some(member) = self.members.get_mut(id) {
-            member.revokes_until = None;
-            self.remove(step, id);
-        }
-    }
-
-    /// Takes a member out; the others' targets are computed with their next heartbeats.
-    fn remove(&mut self, step: &mut Step<'_>, id: &Arc<str>) {
-        self.write(step, ConsumerRecord::Current { member: id.clone(), value: None });
-        self.write(step, ConsumerRecord::Target { member: id.clone(), value: None });
-        self.write(step, ConsumerRecord::Member { member: id.clone(), value: None });
-        let unused: Vec<Arc<str>> =
-            self.regexes.keys().filter(|regex| !self.is_used(regex)).cloned().collect();
-        for regex in unused {
-            self.write(step, ConsumerRecord::Regex { regex, value: None });
-        }
-        self.advance(step);
-    }
-
-    fn is_used(&self, regex: &Arc<str>) -> bool {
-        self.members.values().any(|member| member.subscription.regex.as_ref() == Some(regex))
     }
 }
 

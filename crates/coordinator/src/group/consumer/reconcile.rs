@@ -72,6 +72,15 @@ fn owns_any(owned: Option<&Partitions>, of: &Partitions) -> bool {
     owned.is_none_or(|owned| !both(owned, of).is_empty())
 }
 
+/// All of both.
+pub(super) fn union(a: &Partitions, b: &Partitions) -> Partitions {
+    let mut all = a.clone();
+    for (topic, numbers) in b {
+        all.entry(*topic).or_default().extend(numbers);
+    }
+    all
+}
+
 fn both(a: &Partitions, b: &Partitions) -> Partitions {
     combined(a, |topic, numbers| match b.get(topic) {
         Some(others) => numbers.intersection(others).copied().collect(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 use twox_hash::XxHash64;
 use wire::error::ErrorCode;
 use wire::primitive::Uuid;
@@ -45,26 +45,21 @@ impl ConsumerGroup {
     fn resolve_all(&mut self, step: &mut Step<'_>) {
         let regexes: Vec<Arc<str>> = self.regexes.keys().cloned().collect();
         for regex in regexes {
-            // It was one when it was subscribed to.
-            let _ = self.resolve(step, &regex);
+            self.resolve(step, &regex);
         }
     }
 
     /// Looks which topics an expression stands for; true when others than before.
-    pub(super) fn resolve(&mut self, step: &mut Step<'_>, regex: &Arc<str>) -> Result<bool, Refusal> {
-        let whole = format!("^(?:{regex})$");
-        let compiled = RegexBuilder::new(&whole).size_limit(REGEX_BYTES_MAX).build();
-        let compiled = compiled.map_err(|_| {
-            let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression.");
-            refusal(ErrorCode::INVALID_REGULAR_EXPRESSION, message)
-        })?;
+    pub(super) fn resolve(&mut self, step: &mut Step<'_>, regex: &Arc<str>) -> bool {
+        // It was one when it was subscribed to.
+        let Ok(compiled) = compiled(regex) else { return false };
         let topics: Names = step.topics.names().into_iter().filter(|name| compiled.is_match(name)).collect();
         if self.regexes.get(regex).is_some_and(|known| known.topics == topics) {
-            return Ok(false);
+            return false;
         }
         let value = Some(ResolvedRegex { topics, timestamp_ms: step.now.wall_ms });
         self.write(step, ConsumerRecord::Regex { regex: regex.clone(), value });
-        Ok(true)
+        true
     }
 
     /// All that any member reads.
@@ -75,7 +70,7 @@ impl ConsumerGroup {
     }
 
     /// Tells whether topics have come, gone or grown. It is written down, so that it may never be another for the same topics.
-    fn metadata_hash(&self, topics: &dyn Topics) -> i64 {
+    pub(super) fn metadata_hash(&self, topics: &dyn Topics) -> i64 {
         let mut hasher = XxHash64::with_seed(0);
         for name in self.subscribed() {
             if let Some((id, count)) = topics.by_name(&name) {
@@ -121,4 +116,12 @@ impl ConsumerGroup {
             before: self.targets.get(id).cloned().unwrap_or_default(),
         }
     }
+}
+
+/// An expression, which has to match a topic's whole name.
+pub(super) fn compiled(regex: &str) -> Result<Regex, Refusal> {
+    RegexBuilder::new(&format!("^(?:{regex})$")).size_limit(REGEX_BYTES_MAX).build().map_err(|_| {
+        let message = format!("SubscribedTopicRegex `{regex}` is not a valid regular expression.");
+        refusal(ErrorCode::INVALID_REGULAR_EXPRESSION, message)
+    })
 }

@@ -1,0 +1,126 @@
+"""Groups on their way between the classic and the consumer protocol (KIP-848): the same stories told to Apache Kafka and to us."""
+
+import re
+import struct
+import time
+
+from test_consumer_protocol_side_by_side import Members, count_only
+from test_groups_side_by_side import DESCRIBE, both
+
+# What Kafka draws for a member of the classic protocol in a group of the other.
+DRAWN = re.compile(r"(?<=')[\w-]{22}(?=')")
+
+
+def assignment(partitions):
+    """What a leader gives: partitions of groups-t."""
+    topic = struct.pack(">h", 8) + b"groups-t" + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
+    return struct.pack(">hi", 0, 1) + topic + struct.pack(">i", -1)
+
+
+class Migrating(Members):
+    def mask(self, answer):
+        text = super().mask(answer)
+        for drawn in DRAWN.findall(text):
+            if drawn not in self.ids:
+                self.ids.append(drawn)
+        return DRAWN.sub(lambda found: f"ID{self.ids.index(found[0])}", text)
+
+    def next_second(self):
+        """Kafka computes targets once a second at most."""
+        time.sleep(1.1)
+
+    def classic(self):
+        """A classic group of one member that has all of groups-t."""
+        joined = self.member()
+        self.sync(joined, assignments=[(joined["MemberId"], assignment([0, 1, 2]))])
+        return joined
+
+    def again(self, joined):
+        """Joins once more, having given everything up, and takes what it gets; how many bytes that is."""
+        told = self.join(joined["MemberId"])
+        held = list(self.told)
+        answer = self.sync(told)
+        self.told = [*held, (answer["ErrorCode"], len(answer["Assignment"]))]
+        return told
+
+
+def tell_both(peers, story):
+    both(peers, count_only(story), Migrating)
+
+
+def test_a_group_goes_over_and_comes_back(peers):
+    """Could break: which error makes a client join again, epochs that are generations, what describes itself as what."""
+
+    def story(it):
+        joined = it.classic()
+        it.beat_as("c", 0)
+        it.tell()
+        it.ask(DESCRIBE, 5, Groups=[it.group])
+        it.commit(generation=joined["GenerationId"], member=joined["MemberId"])
+        it.commit(generation=9, member=joined["MemberId"])
+        it.beat(joined)
+        it.sync(joined)
+        told = it.again(joined)
+        it.beat(told)
+        it.beat_as("c", 2, [])
+        it.tell()
+        it.beat_as("c", -1)
+        it.beat(told)
+        it.tell()
+        it.join(told["MemberId"])
+        it.fetch()
+
+    tell_both(peers, story)
+
+
+def test_whoever_may_not_join(peers):
+    """Could break: the error by which a client knows that its settings do not fit the group's."""
+
+    def story(it):
+        it.beat_as("c", 0)
+        it.next_second()
+        first = it.join()
+        it.join(first["MemberId"])
+        it.join(protocols=("roundrobin",))
+        it.join("x", protocols=("roundrobin",))
+        it.join("x", ProtocolType="connect")
+        it.join("x", Protocols=[])
+        it.join("x", instance="nobody")
+        it.beat({"GenerationId": 2, "MemberId": "c"})
+        it.sync({"GenerationId": 2, "MemberId": "c"})
+        it.sync({"GenerationId": 7, "MemberId": first["MemberId"]})
+        it.sync({"GenerationId": 3, "MemberId": first["MemberId"]}, ProtocolName="roundrobin")
+        it.ask("LeaveGroup", 3, GroupId=it.group, Members=[{"MemberId": "nobody", "GroupInstanceId": None}])
+        it.ask("LeaveGroup", 3, GroupId=it.group, Members=[{"MemberId": "c", "GroupInstanceId": None}])
+
+    tell_both(peers, story)
+
+
+def test_a_group_that_cant_go_over(peers):
+    """Could break: a group whose bytes nobody but its own members understands is left alone."""
+
+    def story(it):
+        it.alone()  # "all" is no assignment
+        answer = it.beat_as("c", 0)
+        it.told.append((answer["ErrorCode"], (answer["ErrorMessage"] or "").replace(it.group, "GROUP")))
+        it.beat_as("c", 3)
+        it.tell()
+
+    tell_both(peers, story)
+
+
+def test_a_static_member_changes_its_protocol(peers):
+    """Could break: who takes over from whom, and that nothing is assigned anew for it."""
+
+    def story(it):
+        it.beat_as("a", 0, InstanceId="i")
+        it.next_second()
+        joined = it.member()
+        it.beat_as("a", 2, [0, 1, 2])
+        replaced = it.join(instance="i", line="static")
+        it.beat(replaced, GroupInstanceId="i")
+        it.beat(joined)
+        it.beat_as("b", 0, InstanceId="i")
+        it.beat(replaced, GroupInstanceId="i")
+
+    tell_both(peers, story)

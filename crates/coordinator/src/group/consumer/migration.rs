@@ -1,0 +1,68 @@
+//! From a group of the classic protocol, and back to one.
+
+use std::sync::Arc;
+
+use super::{ConsumerGroup, Member};
+use crate::group::Topics;
+use crate::group::migration::Migrant;
+use crate::record::{CurrentAssignment, GroupEpoch, MemberState, TargetEpoch};
+
+impl ConsumerGroup {
+    /// A group in this epoch, in which everybody has what it is to have.
+    pub(in crate::group) fn of_migrants(
+        id: Arc<str>,
+        epoch: i32,
+        migrants: Vec<Migrant>,
+        topics: &dyn Topics,
+    ) -> Self {
+        let mut group = Self::new(id);
+        for Migrant { id, subscription, partitions } in migrants {
+            if let Some(instance_id) = &subscription.instance_id {
+                group.instances.insert(instance_id.clone(), id.clone());
+            }
+            let current = CurrentAssignment {
+                epoch,
+                previous_epoch: epoch,
+                state: MemberState::Stable,
+                assigned: partitions.clone(),
+                ..CurrentAssignment::default()
+            };
+            group.members.insert(id.clone(), Member { subscription, current, ..Member::default() });
+            group.targets.insert(id, partitions);
+        }
+        group.target_epoch = TargetEpoch { epoch, timestamp_ms: 0 };
+        group.epoch = GroupEpoch { epoch, metadata_hash: group.metadata_hash(topics) };
+        group
+    }
+
+    /// Its members but for some, with what they are to have; `None` when one of them speaks the consumer protocol.
+    pub(in crate::group) fn classic_without(&self, some: &[Arc<str>]) -> Option<Vec<Migrant>> {
+        let left = self.members.iter().filter(|(id, _)| !some.contains(id));
+        let migrant = |(id, member): (&Arc<str>, &Member)| {
+            member.is_classic().then(|| Migrant {
+                id: id.clone(),
+                subscription: member.subscription.clone(),
+                partitions: self.targets.get(id).cloned().unwrap_or_default(),
+            })
+        };
+        left.map(migrant).collect()
+    }
+
+    /// Whether the holder of an instance is the only member that speaks the consumer protocol.
+    pub(in crate::group) fn replaces_last_consumer(&self, instance_id: Option<&Arc<str>>) -> bool {
+        let holder = instance_id.and_then(|instance| self.instances.get(instance));
+        let mut consumers = self.members.iter().filter(|(_, member)| !member.is_classic());
+        let first = consumers.next();
+        holder.is_some() && first.map(|(id, _)| id) == holder && consumers.next().is_none()
+    }
+
+    /// Its epoch: a generation that it becomes.
+    pub(in crate::group) fn epoch(&self) -> i32 {
+        self.epoch.epoch
+    }
+
+    /// Whether targets are of an older epoch.
+    pub(in crate::group) fn has_to_assign(&self) -> bool {
+        self.target_epoch.epoch < self.epoch.epoch
+    }
+}
