@@ -13,7 +13,12 @@ from brokers import PEER, free_port
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from topics import create, end_offset
 
-FAST = {"group.initial.rebalance.delay.ms": 0, "group.consumer.heartbeat.interval.ms": 500, "num.partitions": 6}
+FAST = {
+    "group.initial.rebalance.delay.ms": 0,
+    "group.consumer.min.heartbeat.interval.ms": 500,
+    "group.consumer.heartbeat.interval.ms": 500,
+    "num.partitions": 6,
+}
 # What a client says of sessions and assignors is the broker's to say in the consumer protocol.
 OF_CLASSIC = {
     "session.timeout.ms": 10_000,
