@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{ConfigSource, Described, Refusal, invalid_config, invalid_request, known::type_number};
+use super::{
+    ConfigSource, Described, Refusal, check_broker_id, invalid_config, invalid_request, known::type_number,
+};
 
 /// The logger that holds where no other is set.
 pub(crate) const ROOT: &str = "root";
@@ -57,16 +59,12 @@ pub(super) fn describe(
     broker_id: i32,
     name: &str,
 ) -> Result<Vec<Described>, Refusal> {
-    match name.parse::<i32>() {
-        Ok(number) if number == broker_id => {}
-        Ok(other) => {
-            return invalid_request(format!(
-                "Unexpected broker id, expected {broker_id} but received {other}"
-            ));
-        }
-        Err(_) if name.is_empty() => return invalid_request("Broker id must not be empty"),
-        Err(_) => return invalid_request(format!("Broker id must be an integer, but it is: {name}")),
+    if name.is_empty() {
+        return invalid_request("Broker id must not be empty");
     }
+    check_broker_id(broker_id, name, "Broker id", |other| {
+        format!("Unexpected broker id, expected {broker_id} but received {other}")
+    })?;
     let describe = |(name, level): (&'static str, Level)| Described {
         name: name.into(),
         value: Some(level.name().into()),
@@ -130,11 +128,7 @@ pub(super) fn change(levels: &dyn LogLevels, changes: &[(&str, LevelChange<'_>)]
 
 /// Checks the number of the node whose loggers are to be set.
 pub(super) fn check_name(broker_id: i32, name: &str) -> Result<(), Refusal> {
-    match name.parse::<i32>() {
-        Ok(number) if number == broker_id => Ok(()),
-        Ok(other) => {
-            invalid_request(format!("Unexpected node id. Expected {broker_id}, but received {other}"))
-        }
-        Err(_) => invalid_request(format!("Node id must be an integer, but it is: {name}")),
-    }
+    check_broker_id(broker_id, name, "Node id", |other| {
+        format!("Unexpected node id. Expected {broker_id}, but received {other}")
+    })
 }

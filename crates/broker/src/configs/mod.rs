@@ -135,6 +135,20 @@ pub(crate) fn invalid_request<T>(message: impl Into<String>) -> Result<T, Refusa
     Err((ErrorCode::INVALID_REQUEST, message.into()))
 }
 
+/// Checks that `name` is this broker's number; Kafka says in other words to each API what else it is.
+fn check_broker_id(
+    broker_id: i32,
+    name: &str,
+    no_number: &str,
+    unexpected: impl FnOnce(i32) -> String,
+) -> Result<(), Refusal> {
+    match name.parse::<i32>() {
+        Ok(number) if number == broker_id => Ok(()),
+        Ok(other) => invalid_request(unexpected(other)),
+        Err(_) => invalid_request(format!("{no_number} must be an integer, but it is: {name}")),
+    }
+}
+
 fn invalid_config<T>(message: impl Into<String>) -> Result<T, Refusal> {
     Err((ErrorCode::INVALID_CONFIG, message.into()))
 }

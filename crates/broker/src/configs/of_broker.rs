@@ -11,7 +11,7 @@ use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
 use super::changes::Changes;
 use super::known::{Kind, Known, type_number};
 use super::topic_table;
-use super::{ConfigSource, Described, Refusal, Synonym, invalid_request};
+use super::{ConfigSource, Described, Refusal, Synonym, check_broker_id, invalid_request};
 
 /// A config that the broker was started with.
 #[derive(Clone, Debug)]
@@ -210,30 +210,20 @@ pub(super) fn describe(origins: &Origins<'_>, broker_id: i32, name: &str) -> Res
         };
         return Ok(origins.all.keys().map(of_all).collect());
     }
-    match name.parse() {
-        Ok(number) if broker_id == number => {
-            Ok(origins.names().into_iter().map(|name| origins.describe_one(name, origins.of(name))).collect())
-        }
-        Ok(other) => {
-            let other: i32 = other;
-            invalid_request(format!(
-                "Unexpected broker id, expected {broker_id} or empty string, but received {other}"
-            ))
-        }
-        Err(_) => invalid_request(format!("Broker id must be an integer, but it is: {name}")),
-    }
+    check_broker_id(broker_id, name, "Broker id", |other| {
+        format!("Unexpected broker id, expected {broker_id} or empty string, but received {other}")
+    })?;
+    Ok(origins.names().into_iter().map(|name| origins.describe_one(name, origins.of(name))).collect())
 }
 
 /// Checks the name of a broker whose configs are to be changed: this one's number, or none for all.
 pub(super) fn check_name(broker_id: i32, name: &str) -> Result<(), Refusal> {
-    match name.parse::<i32>() {
-        _ if name.is_empty() => Ok(()),
-        Ok(number) if number == broker_id => Ok(()),
-        Ok(other) => {
-            invalid_request(format!("Unexpected broker id, expected {broker_id}, but received {other}"))
-        }
-        Err(_) => invalid_request(format!("Node id must be an integer, but it is: {name}")),
+    if name.is_empty() {
+        return Ok(());
     }
+    check_broker_id(broker_id, name, "Node id", |other| {
+        format!("Unexpected broker id, expected {broker_id}, but received {other}")
+    })
 }
 
 /// The default of a config that is a list.

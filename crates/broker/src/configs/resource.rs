@@ -22,8 +22,7 @@ pub(crate) fn describe(broker: &Broker, type_number: i8, name: &str) -> Result<V
     let origins = Origins::new(&image, broker_id, &broker.options.started_with);
     match ResourceType::of(type_number) {
         Some(ResourceType::Topic) => {
-            check_topic_name(name)
-                .map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))?;
+            check_topic(name)?;
             // Kafka leaves the text to the client.
             let unknown = || (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, String::new());
             let configs = &image.topic(name).ok_or_else(unknown)?.configs;
@@ -37,6 +36,10 @@ pub(crate) fn describe(broker: &Broker, type_number: i8, name: &str) -> Result<V
         Some(ResourceType::Group) => group::describe(&origins, image.configs(ConfigKind::Group, name), name),
         None => invalid_request(format!("Unsupported resource type: {type_number}")),
     }
+}
+
+fn check_topic(name: &str) -> Result<(), Refusal> {
+    check_topic_name(name).map_err(|error| (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string()))
 }
 
 /// What has configs that are kept in the metadata, and is to get others.
@@ -59,10 +62,7 @@ impl<'a> Resource<'a> {
                 invalid_request("Default topic resources are not allowed.")
             }
             Some(ResourceType::Topic) => {
-                let refused = |error: cluster::metadata::NameError| {
-                    (ErrorCode::INVALID_TOPIC_EXCEPTION, error.to_string())
-                };
-                check_topic_name(name).map_err(refused)?;
+                check_topic(name)?;
                 Ok(Self::Topic(name))
             }
             Some(ResourceType::Broker) => {

@@ -1,9 +1,9 @@
 //! AlterConfigs: key 33, versions 0–2. Flexible since 2. The older form: what has configs has those of the request, all others
 //! take their defaults again. Loggers have only the newer form.
 //!
-//! Each resource is answered when its change is committed; of one that is refused
-//! nothing is changed. Checks are Kafka's: the whole request (a resource twice), then per resource its names and values, what
-//! would be in force together, and last whether it is there.
+//! Each resource is answered when its change is committed; of one that is refused nothing is changed. Checks are Kafka's: the
+//! whole request (a resource twice), then per resource its names and values, what would be in force together, and last whether
+//! it is there.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
