@@ -80,27 +80,24 @@ def is_whole(configs):
     return all(value == first or (value and first and value == first.strip()) for value, first in shown)
 
 
-def settled(desk, kind, name, before):
-    """Kafka's controller answers, and its broker hears of the change a moment later."""
-    deadline = time.monotonic() + 0.6
-    while ((now := own(desk, kind, name)) == before or not is_whole(now)) and time.monotonic() < deadline:
+def settled(desk, kind, name, names):
+    """What it is set to, once these are all: Kafka's controller answers, and its broker hears of it a moment later, one by one."""
+    deadline = time.monotonic() + 5
+    while True:
+        now = own(desk, kind, name)
+        if ({config["Name"] for config in now} == set(names) and is_whole(now)) or time.monotonic() > deadline:
+            return now
         time.sleep(0.02)
-    return now
 
 
 def changed(desk, kind, name, changes, validate_only=False):
     """How a change is judged, what is in force after it, and again when it was taken back."""
-    before = own(desk, kind, name)
-    assert not before, before
-    verdict = alter(desk, kind, name, changes, validate_only)
-    sets = any(operation != DELETE for _, operation, _ in changes)
-    is_set = verdict[0] == 0 and sets and not validate_only
-    after = settled(desk, kind, name, before) if is_set else own(desk, kind, name)
-    taken_back = alter(desk, kind, name, [(n, DELETE, None) for n in {n for n, _, _ in changes}])
-    deadline = time.monotonic() + 5
-    while own(desk, kind, name) and time.monotonic() < deadline:
-        time.sleep(0.02)
     assert not own(desk, kind, name)
+    verdict = alter(desk, kind, name, changes, validate_only)
+    is_done = verdict[0] == 0 and not validate_only
+    after = settled(desk, kind, name, [n for n, operation, _ in changes if is_done and operation != DELETE])
+    taken_back = alter(desk, kind, name, [(n, DELETE, None) for n in {n for n, _, _ in changes}])
+    assert not settled(desk, kind, name, [])
     return verdict, without_our_defaults(after), taken_back[0]
 
 
@@ -247,7 +244,7 @@ def test_names_are_described_or_refused_as_in_kafka(desks, kind, name):
 @versions(0, 2)
 def test_configs_of_others_than_topics_are_replaced_as_in_kafka(desks, version):
     def question(desk):
-        said = []
+        said, names = [], {}
         for kind, name, configs in [
             (BROKER, "1", [("log.retention.ms", "5"), ("message.max.bytes", "2000000")]),
             (BROKER, "1", [("log.roll.ms", "5")]),
@@ -259,9 +256,10 @@ def test_configs_of_others_than_topics_are_replaced_as_in_kafka(desks, version):
             (CLIENT_METRICS, "some-subscription", []),
             (LOGGER, "1", [("root", "INFO")]),
         ]:
-            before = [] if kind == LOGGER else own(desk, kind, name)
             verdict = replace(desk, kind, name, configs, version)
-            said.append((verdict, [] if kind == LOGGER else settled(desk, kind, name, before)))
+            if verdict[0] == 0:
+                names[kind] = [n for n, _ in configs]
+            said.append((verdict, [] if kind == LOGGER else settled(desk, kind, name, names[kind])))
         return said
 
     compare(desks, question)
@@ -274,7 +272,7 @@ def test_what_has_configs_is_listed(desks):
             (CLIENT_METRICS, "some-subscription", ("interval.ms", SET, "1000")),
         ]:
             assert alter(desk, kind, name, [change])[0] == 0
-            assert settled(desk, kind, name, [])
+            assert settled(desk, kind, name, [change[0]])
         kinds = [BROKER, LOGGER, CLIENT_METRICS, GROUP]
         listed = desk.whole("ListConfigResources", 1, ResourceTypes=kinds)["ConfigResources"]
         old = desk.whole("ListConfigResources", 0)["ConfigResources"]
@@ -351,21 +349,21 @@ def test_a_topic_tells_where_its_configs_come_from_as_kafka_does(desks):
     def question(desk):
         topic = desk.fresh_topic(configs=[("cleanup.policy", "delete")])
         stages = [told(describe(desk, 2, topic))]
+        are_set = set()
         for name, change in [
             ("", ("log.retention.ms", SET, "77000")),
             ("", ("log.cleanup.policy", SET, "compact,delete")),
             ("1", ("log.retention.ms", SET, "99000")),
             ("1", ("log.roll.ms", SET, "3000000")),
         ]:
-            before = own(desk, BROKER, name)
             assert alter(desk, BROKER, name, [change])[0] == 0
-            settled(desk, BROKER, name, before)
+            # What all brokers are set to is shown of each one, too.
+            are_set.add(change[0])
+            assert settled(desk, BROKER, name, are_set)
         stages.append(told(describe(desk, 2, topic)))
         for name in ["", "1"]:
-            names = ["log.retention.ms", "log.cleanup.policy", "log.roll.ms"]
-            before = own(desk, BROKER, name)
-            alter(desk, BROKER, name, [(n, DELETE, None) for n in names])
-            settled(desk, BROKER, name, before)
+            alter(desk, BROKER, name, [(n, DELETE, None) for n in are_set])
+            assert not settled(desk, BROKER, name, [])
         stages.append(told(describe(desk, 2, topic)))
         return [[config for config in stage if not config["Name"].startswith("batch.")] for stage in stages]
 
