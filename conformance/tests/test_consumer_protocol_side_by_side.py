@@ -139,6 +139,26 @@ def test_a_first_heartbeat_that_is_odd(peers, more):
     tell_both(peers, count_only(story))
 
 
+def test_what_a_group_is_set_to_reaches_its_members(peers):
+    """Could break: a group that is set to be asked less, and whose members beat as before."""
+
+    def story(it):
+        epoch = it.beat_as("a", 0)["MemberEpoch"]
+        for value in ("7000", "14000", None):
+            set_to = {"Name": "consumer.heartbeat.interval.ms", "ConfigOperation": 0 if value else 1, "Value": value}
+            group = {"ResourceType": 32, "ResourceName": it.group, "Configs": [set_to]}
+            it.ask("IncrementalAlterConfigs", 1, Resources=[group], ValidateOnly=False)
+            for _ in range(200):
+                interval = it.quietly("a", epoch, None, 1)["HeartbeatIntervalMs"]
+                # Kafka's coordinator hears of it a moment later.
+                if interval == int(value or 5000):
+                    break
+                time.sleep(0.05)
+            it.told.append(interval)
+
+    tell_both(peers, count_only(story))
+
+
 def test_epochs_that_are_not_the_members(peers):
     """Could break: a member that was put out must hear so, one whose answer was lost must not."""
 

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use cluster::metadata::{ConfigKind, Image};
 
 use super::changes::Changes;
 use super::known::{Kind, Known};
@@ -16,8 +19,26 @@ pub struct GroupConfigBounds {
     pub heartbeat_interval_ms: RangeInclusive<u64>,
 }
 
-pub(crate) const HEARTBEAT_INTERVAL: &str = "consumer.heartbeat.interval.ms";
-pub(crate) const SESSION_TIMEOUT: &str = "consumer.session.timeout.ms";
+impl GroupConfigBounds {
+    /// How long a member of a group may be silent, if that is set for the group.
+    pub(crate) fn session_timeout(&self, image: &Image, group: &str) -> Option<Duration> {
+        in_force(image, group, SESSION_TIMEOUT, &self.session_timeout_ms)
+    }
+
+    /// How often a member of a group is to be heard of, if that is set for the group.
+    pub(crate) fn heartbeat_interval(&self, image: &Image, group: &str) -> Option<Duration> {
+        in_force(image, group, HEARTBEAT_INTERVAL, &self.heartbeat_interval_ms)
+    }
+}
+
+/// What a group is set to. The broker may have been started with narrower bounds since: these hold, as in Kafka.
+fn in_force(image: &Image, group: &str, name: &str, bounds: &RangeInclusive<u64>) -> Option<Duration> {
+    let set: u64 = image.configs(ConfigKind::Group, group).get(name)?.trim().parse().ok()?;
+    Some(Duration::from_millis(set.max(*bounds.start()).min(*bounds.end())))
+}
+
+const HEARTBEAT_INTERVAL: &str = "consumer.heartbeat.interval.ms";
+const SESSION_TIMEOUT: &str = "consumer.session.timeout.ms";
 
 /// All of them, names ascending.
 const TABLE: [Known; 2] = [

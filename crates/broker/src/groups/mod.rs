@@ -4,9 +4,9 @@
 //! replies wait until they are committed, and time passes. What a commit refuses is forgotten with everything that was
 //! decided on it: the coordinator is thrown away and what the log has is replayed (docs/adr/0015-groups.md).
 
+mod image;
 mod load;
 mod seat;
-mod topic_image;
 mod upkeep;
 
 use std::cell::{Cell, RefCell};
@@ -28,8 +28,8 @@ use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
 
+pub(crate) use image::GroupsImage;
 pub(crate) use seat::Written;
-pub(crate) use topic_image::TopicImage;
 pub(crate) use upkeep::{start, topic_deleted};
 
 /// Kafka's name of the topic.

@@ -9,15 +9,15 @@ use std::time::Duration;
 use cluster::commit::{NewItem, Rewrite, TopicWait};
 use cluster::partitions::Partition;
 use coordinator::group::command::{Command, Reply, Ticket};
-use coordinator::group::{At, GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten};
+use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten};
 use rustc_hash::FxBuildHasher;
 use storage::id::PartitionId;
 use tokio::sync::{Notify, oneshot};
 use wire::error::ErrorCode;
 use wire::record::{Builder, Codec};
 
+use super::image::GroupsImage;
 use super::load;
-use super::topic_image::TopicImage;
 use crate::pump::Waiter;
 use crate::server::Broker;
 
@@ -122,8 +122,8 @@ impl Seat {
             barriers: VecDeque::new(),
         }));
         let now = broker.groups.now();
-        let topics = TopicImage(broker);
-        self.step(broker, 0, |serving, out| serving.groups.begin(At { now, topics: &topics }, out));
+        let image = GroupsImage(broker);
+        self.step(broker, 0, |serving, out| serving.groups.begin(image.at(now), out));
         let is_gone = |topic: &str| broker.topic(topic).is_none();
         let gone = self.with(|serving| serving.groups.topics_with_offsets(is_gone)).unwrap_or_default();
         for topic in gone {
@@ -175,9 +175,9 @@ impl Seat {
         let ticket = self.with(Serving::take_ticket).ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)?;
         let (tell, mut told) = oneshot::channel();
         self.with(|serving| serving.waiting.insert(ticket, tell));
-        let topics = TopicImage(broker);
+        let image = GroupsImage(broker);
         self.step(broker, answered_in, |serving, out| {
-            serving.groups.decide(At { now, topics: &topics }, ticket, command, out);
+            serving.groups.decide(image.at(now), ticket, command, out);
         });
         Ok(match told.try_recv() {
             Ok(Answer { reply: Ok(reply), .. }) => Asked::Answered(reply),
@@ -188,8 +188,8 @@ impl Seat {
 
     /// Does what is due; the caller has asked for room.
     pub(super) fn expire(self: &Rc<Self>, broker: &Rc<Broker>, now: Now) {
-        let topics = TopicImage(broker);
-        self.step(broker, 0, |serving, out| serving.groups.expire(At { now, topics: &topics }, out));
+        let image = GroupsImage(broker);
+        self.step(broker, 0, |serving, out| serving.groups.expire(image.at(now), out));
     }
 
     /// Forgets expired offsets of some groups behind `after`; gives the group to go on behind.

@@ -52,6 +52,24 @@ fn whoever_is_silent_or_leaves_is_replaced() {
 }
 
 #[test]
+fn what_a_group_is_set_to_holds_from_a_members_next_heartbeat_on() {
+    let mut desk = desk();
+    assert_eq!(desk.told("a", 0, &[]).heartbeat_interval, Duration::from_secs(5));
+    desk.topics.session_timeout = Some(Duration::from_secs(60));
+    desk.topics.heartbeat_interval = Some(Duration::from_secs(7));
+    assert_eq!(desk.told("a", 2, &[0, 1, 2, 3]).heartbeat_interval, Duration::from_secs(7));
+    desk.pass(Duration::from_secs(59));
+    assert_eq!(desk.described().members.len(), 1);
+    // Set to less: what the member was last told of its session holds until it is heard of again.
+    desk.topics.session_timeout = Some(Duration::from_secs(50));
+    desk.told("a", 2, &[0, 1, 2, 3]);
+    desk.pass(Duration::from_secs(49));
+    assert_eq!(desk.described().members.len(), 1);
+    desk.pass(Duration::from_secs(1));
+    assert_eq!(desk.described().members.len(), 0);
+}
+
+#[test]
 fn who_does_not_give_up_in_time_is_put_out() {
     let mut desk = desk();
     desk.told("a", 0, &[]);

@@ -24,16 +24,18 @@ pub(super) struct Desk {
     pub(super) in_flight: VecDeque<Output>,
 }
 
-/// Topics as a test makes them.
+/// Topics as a test makes them, and what all groups are set to.
 #[derive(Default)]
 pub(super) struct FewTopics {
     pub(super) counts: BTreeMap<Arc<str>, i32>,
     pub(super) version: u64,
+    pub(super) session_timeout: Option<Duration>,
+    pub(super) heartbeat_interval: Option<Duration>,
 }
 
 impl FewTopics {
     pub(super) fn at(&self, now: Now) -> At<'_> {
-        At { now, topics: self }
+        At { now, topics: self, configs: self }
     }
 
     pub(super) fn set(&mut self, name: &str, count: i32) {
@@ -64,6 +66,16 @@ impl Topics for FewTopics {
 
     fn names(&self) -> Vec<Arc<str>> {
         self.counts.keys().cloned().collect()
+    }
+}
+
+impl GroupConfigs for FewTopics {
+    fn session_timeout(&self, _: &str) -> Option<Duration> {
+        self.session_timeout
+    }
+
+    fn heartbeat_interval(&self, _: &str) -> Option<Duration> {
+        self.heartbeat_interval
     }
 }
 

@@ -10,6 +10,7 @@
 mod classic;
 pub mod command;
 mod commit;
+mod configs;
 mod consumer;
 mod embedded;
 mod kind;
@@ -39,6 +40,7 @@ use self::offsets::Offsets;
 use self::timers::Timers;
 use crate::record::{ConsumerRecord, Record};
 
+pub use configs::GroupConfigs;
 pub use consumer::ASSIGNORS;
 pub use partition::partition_of;
 pub use rewrite::Rewritten;
@@ -58,13 +60,15 @@ pub struct Now {
     pub wall_ms: i64,
 }
 
-/// A moment, and the topics that there are then.
+/// A moment, with the topics and the configs of groups that there are then.
 #[derive(Clone, Copy)]
 pub struct At<'a> {
     /// The moment.
     pub now: Now,
     /// The topics.
     pub topics: &'a dyn Topics,
+    /// What groups are set to.
+    pub configs: &'a dyn GroupConfigs,
 }
 
 /// What a step comes to.
@@ -92,9 +96,16 @@ impl Output {
 struct Step<'a> {
     now: Now,
     topics: &'a dyn Topics,
+    configs: &'a dyn GroupConfigs,
     settings: &'a GroupSettings,
     timers: &'a mut Timers,
     out: &'a mut Output,
+}
+
+impl<'a> Step<'a> {
+    fn at(at: At<'a>, settings: &'a GroupSettings, timers: &'a mut Timers, out: &'a mut Output) -> Self {
+        Self { now: at.now, topics: at.topics, configs: at.configs, settings, timers, out }
+    }
 }
 
 /// Numbers for whoever looks from outside.
@@ -186,7 +197,7 @@ impl Groups {
     pub fn begin(&mut self, at: At<'_>, out: &mut Output) {
         let Self { settings, groups, timers, .. } = self;
         for group in groups.values_mut() {
-            group.begin(&mut Step { now: at.now, topics: at.topics, settings, timers, out });
+            group.begin(&mut Step::at(at, settings, timers, out));
         }
     }
 
@@ -380,7 +391,7 @@ impl Groups {
     ) -> Option<T> {
         let Self { settings, groups, timers, .. } = self;
         let group = groups.get_mut(id)?;
-        Some(take(group, &mut Step { now: at.now, topics: at.topics, settings, timers, out }))
+        Some(take(group, &mut Step::at(at, settings, timers, out)))
     }
 
     /// Changes the state by a record, and has it written.

@@ -15,7 +15,7 @@ use super::describe_groups::GROUP_OPERATIONS;
 use super::{owned, owned_if_any, shared};
 use crate::api::NAMED_MAX;
 use crate::dispatch::Caller;
-use crate::groups::TopicImage;
+use crate::groups::GroupsImage;
 use crate::server::Broker;
 
 /// A member that speaks the classic protocol, and one that speaks the consumer protocol.
@@ -97,7 +97,7 @@ fn member<'a>(broker: &Rc<Broker>, of: &DescribedConsumer) -> Member<'a> {
 
 /// Topics that are gone are not told of: they have no name.
 fn assignment<'a>(broker: &Rc<Broker>, partitions: &Partitions) -> Assignment<'a> {
-    let topics = TopicImage(broker);
+    let topics = GroupsImage(broker);
     let topic = |(topic_id, numbers): (&wire::primitive::Uuid, &std::collections::BTreeSet<i32>)| {
         let topic_name = owned(&topics.name_of(*topic_id)?);
         Some(TopicPartitions {

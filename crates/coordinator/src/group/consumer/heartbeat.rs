@@ -112,7 +112,10 @@ impl ConsumerGroup {
         ConsumerBeatReply {
             member_id: id,
             epoch: current.epoch,
-            heartbeat_interval: step.settings.consumer_heartbeat_interval,
+            heartbeat_interval: step
+                .configs
+                .heartbeat_interval(&self.id)
+                .unwrap_or(step.settings.consumer_heartbeat_interval),
             assignment: tells.then(|| current.assigned.clone()),
         }
     }

@@ -45,7 +45,7 @@ impl ConsumerGroup {
         let Some(member) = self.members.get_mut(id) else { return };
         let timeout = match &member.subscription.classic {
             Some(classic) => millis(classic.session_timeout_ms),
-            None => step.settings.consumer_session_timeout,
+            None => step.configs.session_timeout(&self.id).unwrap_or(step.settings.consumer_session_timeout),
         };
         member.session.extend(step.timers, timer, step.now.monotonic + timeout);
     }

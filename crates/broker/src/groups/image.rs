@@ -1,19 +1,26 @@
-//! The topics that there are, as coordinators ask for them.
+//! The topics that there are and what groups are set to, as coordinators ask for them.
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cluster::metadata::Topic;
-use coordinator::group::Topics;
+use coordinator::group::{At, GroupConfigs, Now, Topics};
 use storage::id::TopicId;
 use wire::primitive::Uuid;
 
 use crate::server::Broker;
 
 /// See the module's head.
-pub(crate) struct TopicImage<'a>(pub(crate) &'a Rc<Broker>);
+pub(crate) struct GroupsImage<'a>(pub(crate) &'a Rc<Broker>);
 
-impl Topics for TopicImage<'_> {
+impl GroupsImage<'_> {
+    pub(super) fn at(&self, now: Now) -> At<'_> {
+        At { now, topics: self, configs: self }
+    }
+}
+
+impl Topics for GroupsImage<'_> {
     fn version(&self) -> u64 {
         self.0.node().image_version()
     }
@@ -29,5 +36,15 @@ impl Topics for TopicImage<'_> {
 
     fn names(&self) -> Vec<Arc<str>> {
         self.0.node().image().topics().map(|topic| topic.name.clone()).collect()
+    }
+}
+
+impl GroupConfigs for GroupsImage<'_> {
+    fn session_timeout(&self, group: &str) -> Option<Duration> {
+        self.0.options.group_config_bounds.session_timeout(&self.0.node().image(), group)
+    }
+
+    fn heartbeat_interval(&self, group: &str) -> Option<Duration> {
+        self.0.options.group_config_bounds.heartbeat_interval(&self.0.node().image(), group)
     }
 }
