@@ -33,8 +33,8 @@ class Connection:
 
     _ids = itertools.count(1)
 
-    def __init__(self, broker, timeout=15):
-        self.socket = socket.create_connection(("127.0.0.1", broker.port), timeout)
+    def __init__(self, broker, timeout=15, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", broker.port), timeout, (source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self):

@@ -7,6 +7,7 @@ import pytest
 import raw
 from clients import ALL, CODECS, CONFLUENT, JAVA, Record, Refused
 from topics import create, end_offset
+from waiting import wait_for
 
 MIB = 1 << 20
 # Bytes that no codec makes smaller.
@@ -97,3 +98,30 @@ def test_batches_that_decompress_to_much_keep_their_turn(broker, topic_name):
             answer = connection.receive("Produce", 9, correlation_id)["Responses"][0]["PartitionResponses"][0]
             assert (answer["ErrorCode"], answer["BaseOffset"]) == (0, i)
     assert [len(r.content()[1] or b"") for r in CONFLUENT.consume(broker, topic, 3)] == [5, 4 << 20, 5]
+
+
+def connect_from(broker, address):
+    """A connection, if there is a place for it."""
+    connection = raw.Connection(broker, source=address)
+    try:
+        connection.ask("ApiVersions", 0)
+    except (raw.Closed, ConnectionError):
+        return None
+    return connection
+
+
+def test_an_address_has_so_many_connections(start_broker):
+    """Could break: a client in a loop that takes everybody's place; places that are not given back."""
+    broker = start_broker({"max.connections.per.ip": 3})
+    here = [connect_from(broker, "127.0.0.1") for _ in range(3)]
+    assert all(here)
+    assert connect_from(broker, "127.0.0.1") is None
+    others = [connect_from(broker, "127.0.0.2") for _ in range(3)]
+    assert all(others)
+    configs = [{"Name": "max.connections.per.ip", "ConfigOperation": 0, "Value": "5"}]
+    this = {"ResourceType": 4, "ResourceName": "1", "Configs": configs}
+    here[0].ask("IncrementalAlterConfigs", 1, Resources=[this], ValidateOnly=False)
+    more = [wait_for(lambda: connect_from(broker, "127.0.0.1")) for _ in range(2)]
+    assert connect_from(broker, "127.0.0.1") is None
+    more[0].socket.close()
+    assert wait_for(lambda: connect_from(broker, "127.0.0.1"))

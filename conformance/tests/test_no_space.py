@@ -6,7 +6,6 @@ Needs to mount: as root, in a container that may. Elsewhere these are skipped, a
 import os
 import random
 import subprocess
-import time
 
 import confluent_kafka
 import pytest
@@ -14,6 +13,7 @@ import watch
 from brokers import Takhin
 from clients import CONFLUENT
 from topics import create, delete
+from waiting import wait_for
 
 MIB = 1 << 20
 DISK_BYTES = 512 * MIB
@@ -93,13 +93,6 @@ class Writer:
         found = {record.offset: record.value for record in CONFLUENT.consume(broker, self.topic, end)}
         missing = [offset for offset, value in self.acknowledged.items() if found.get(offset) != value]
         assert missing == []
-
-
-def wait_for(what, seconds=30):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it does not come"
-        time.sleep(0.1)
 
 
 def fill(path):

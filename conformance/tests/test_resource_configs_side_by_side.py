@@ -108,6 +108,10 @@ BROKER_CHANGES = {
     "several": [("message.max.bytes", SET, "2000000"), ("compression.type", SET, "lz4"), ("log.roll.ms", SET, "9")],
     "connections": [("max.connections", SET, "5000")],
     "too few connections": [("max.connections", SET, "-1")],
+    "connections of an address": [("max.connections.per.ip", SET, "1000")],
+    "too few of an address": [("max.connections.per.ip", SET, "-1")],
+    "a producer's time": [("producer.id.expiration.ms", SET, "90000000")],
+    "too short a producer's time": [("producer.id.expiration.ms", SET, "0")],
     "what is read only": [("log.retention.hours", SET, "1")],
     "what is read only, and more": [
         ("num.partitions", SET, "1"),

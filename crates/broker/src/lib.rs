@@ -9,6 +9,7 @@
 //! | `api` | one file per API, by what it is about |
 //! | `configs` | what topics, brokers, groups and loggers may be set to, and what is in force |
 //! | `topics` | topics by name with their configs read, for the hot path |
+//! | `addresses` | how many connections come from where |
 //! | `counters` | what the thread counts |
 //! | `durations` | how long things took |
 //! | `flows` | who produces to what |
@@ -19,6 +20,7 @@
 //! Invariant: handlers never call each other, and hold no borrow across an await.
 //! Invariant: no work per request grows with the number of partitions or topics.
 
+mod addresses;
 mod api;
 mod configs;
 mod connection;

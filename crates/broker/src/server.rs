@@ -17,9 +17,10 @@ use env::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use wire::primitive::Uuid;
 
+use crate::addresses::Addresses;
 use crate::api::data::batch_check::ProduceScratch;
 use crate::api::data::fetch_session::FetchSessions;
-use crate::configs::{self, GroupConfigBounds, LogLevels, StartedWith, TopicConfig};
+use crate::configs::{GroupConfigBounds, LogLevels, StartedWith, TopicConfig};
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
 use crate::flows::Flows;
@@ -45,6 +46,8 @@ pub struct BrokerOptions {
     pub request_time_max: Duration,
     /// Connections open at a time; one more is closed at once.
     pub connections_max: usize,
+    /// Connections open at a time from one address; one more is closed at once.
+    pub connections_per_ip_max: usize,
     /// Bytes of one request.
     pub frame_bytes_max: usize,
     /// Bytes of all large requests on their way in, and as many of all large answers on their way out.
@@ -122,6 +125,7 @@ pub struct Broker {
     node: Rc<Node<Waiter>>,
     topics: Topics,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    addresses: Rc<Addresses>,
     next_connection: Cell<u64>,
     /// A produce request is under way, so that its time may run out.
     produce_begun: Notify,
@@ -156,17 +160,26 @@ impl Broker {
         self.produce_begun.notify_one();
     }
 
-    /// What the broker was set to while it ran, or else was started with.
-    fn connections_max(&self) -> usize {
-        let set = configs::number(&self.node.image(), self.node.broker_id(), "max.connections");
-        set.unwrap_or(self.options.connections_max)
+    /// What the broker was set to while it ran.
+    fn set_to(&self, name: &str) -> Option<usize> {
+        self.node.image().broker_number(self.node.broker_id(), name)
+    }
+
+    /// Whether there is a place for one more connection.
+    fn has_place_for(&self, peer: SocketAddr) -> bool {
+        let max = self.set_to("max.connections").unwrap_or(self.options.connections_max);
+        let per_ip_max = self.set_to("max.connections.per.ip").unwrap_or(self.options.connections_per_ip_max);
+        let has_place =
+            self.connections.borrow().len() < max && self.addresses.connections_of(peer.ip()) < per_ip_max;
+        if !has_place {
+            self.counters.connection_refused();
+            tracing::warn!(%peer, max, per_ip_max, "connection refused");
+        }
+        has_place
     }
 
     fn accept(self: &Rc<Self>, listener: &Listener, stream: TcpStream, peer: SocketAddr) {
-        let connections_max = self.connections_max();
-        if self.connections.borrow().len() >= connections_max {
-            self.counters.connection_refused();
-            tracing::warn!(%peer, connections_max, "connection refused");
+        if !self.has_place_for(peer) {
             return;
         }
         let advertised = match stream.set_nodelay(true).and_then(|()| listener.advertised(&stream)) {
@@ -182,9 +195,10 @@ impl Broker {
         let id = self.next_connection.get();
         self.next_connection.set(id + 1);
         self.connections.borrow_mut().insert(id, connection.clone());
-        let broker = self.clone();
+        let (broker, counted) = (self.clone(), self.addresses.count(peer.ip()));
         env::spawn_local(async move {
             connection::run(broker.clone(), connection, read).await;
+            drop(counted);
             broker.connections.borrow_mut().remove(&id);
         });
     }
@@ -312,6 +326,7 @@ impl Server {
             node,
             flows: Flows::default(),
             connections: RefCell::default(),
+            addresses: Rc::default(),
             next_connection: Cell::new(0),
             produce_begun: Notify::new(),
             options,

@@ -28,8 +28,8 @@ use crate::commit::{CommitLimits, CommitListener, Committer};
 use crate::log_config::{LogConfig, LogConfigs};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
 use crate::metadata::{
-    Applied, ConfigChanges, ConfigKind, Image, NameError, Record, RecordError, Topic, TopicRecord,
-    check_topic_name,
+    Applied, ConfigChanges, ConfigKind, Image, NameError, PRODUCER_EXPIRATION, Record, RecordError, Topic,
+    TopicRecord, check_topic_name,
 };
 use crate::partitions::Partitions;
 use crate::producer_expiry;
@@ -68,6 +68,9 @@ pub struct NodeOptions {
     pub broker_id: i32,
     /// What a topic without configs of its own has for its logs.
     pub log_defaults: LogConfig,
+    /// How long a producer that writes nothing is remembered, unless brokers are set to something else
+    /// (`producer.id.expiration.ms`).
+    pub producer_expiration: Duration,
     /// Time between two looks for what retention deletes.
     pub retention_period: Duration,
     /// Longest that a record stays in memory only (`kafka.batch.tail.max.ms`).
@@ -270,7 +273,12 @@ impl<W: 'static> Node<W> {
         })
         .await?;
 
-        env::spawn_local(producer_expiry::run(data.clone(), logs.clone(), room.clone()));
+        let (of_image, started_with) = (image.clone(), options.producer_expiration);
+        let expiration = move || {
+            let set = of_image.image().broker_number(options.broker_id, PRODUCER_EXPIRATION);
+            set.map_or(started_with, Duration::from_millis)
+        };
+        env::spawn_local(producer_expiry::run(data.clone(), logs.clone(), room.clone(), expiration));
         let limits = CommitLimits {
             queued_bytes_max: options.queued_bytes_max,
             pinned_bytes_max: options.tail_bytes_max,

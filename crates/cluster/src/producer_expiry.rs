@@ -1,4 +1,4 @@
-//! Which producers are forgotten: those that have written nothing for long, as Kafka's `producer.id.expiration.ms` says.
+//! Which producers are forgotten: those that have written nothing for `producer.id.expiration.ms`.
 //!
 //! What a partition remembers of its producers decides what `apply` answers, and that reads no clock. So the leader decides:
 //! it looks at its clock and proposes an entry that says up to which time producers are forgotten. Every replica forgets
@@ -19,22 +19,26 @@ use tokio::sync::Notify;
 use crate::shard::Shard;
 use crate::shard::entry;
 
-/// How long a producer that writes nothing is remembered: Kafka's default.
-const EXPIRATION: Duration = Duration::from_secs(24 * 60 * 60);
-/// The least time between two looks: Kafka's default, too.
+/// The time between two looks: Kafka's default.
 const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// Looks after a shard's producers, for ever; a local task of the thread that owns the shard. `room` is told when
-/// something was stored.
-pub(crate) async fn run(shard: Shard, logs: Rc<RefCell<ShardLogs>>, room: Rc<Notify>) {
+/// something was stored; `expiration` is how long a producer that writes nothing is remembered, asked at each look.
+pub(crate) async fn run(
+    shard: Shard,
+    logs: Rc<RefCell<ShardLogs>>,
+    room: Rc<Notify>,
+    expiration: impl Fn() -> Duration,
+) {
     loop {
         let oldest = logs.borrow().producers_written_at_min();
-        match decide(WallTime::now(), oldest, EXPIRATION) {
+        match decide(WallTime::now(), oldest, expiration()) {
             Decision::Nobody => {
                 room.notified().await;
                 env::clock::sleep(CHECK_EVERY).await;
             }
-            Decision::Wait(span) => env::clock::sleep(span.max(CHECK_EVERY)).await,
+            // Not longer than that: meanwhile it may be set to less.
+            Decision::Wait => env::clock::sleep(CHECK_EVERY).await,
             Decision::Forget { written_until_ms } => {
                 let mut entry = entry::producers_forgotten(written_until_ms);
                 entry::stamp(&mut entry, WallTime::now().0);
@@ -52,8 +56,8 @@ pub(crate) async fn run(shard: Shard, logs: Rc<RefCell<ShardLogs>>, room: Rc<Not
 pub(crate) enum Decision {
     /// There is none.
     Nobody,
-    /// None can be due sooner.
-    Wait(Duration),
+    /// None is due.
+    Wait,
     /// Those whose last batch came in an entry of this time or before are due.
     Forget { written_until_ms: i64 },
 }
@@ -63,10 +67,7 @@ pub(crate) fn decide(now: WallTime, oldest_ms: Option<i64>, expiration: Duration
     let Some(oldest_ms) = oldest_ms else { return Decision::Nobody };
     let expiration_ms = i64::try_from(expiration.as_millis()).unwrap_or(i64::MAX);
     let written_until_ms = now.0.saturating_sub(expiration_ms);
-    match u64::try_from(oldest_ms.saturating_sub(written_until_ms)) {
-        Ok(left) if left > 0 => Decision::Wait(Duration::from_millis(left)),
-        _ => Decision::Forget { written_until_ms },
-    }
+    if oldest_ms > written_until_ms { Decision::Wait } else { Decision::Forget { written_until_ms } }
 }
 
 #[cfg(test)]

@@ -61,6 +61,7 @@ async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -
         cluster_id: "a-cluster".into(),
         broker_id: 1,
         log_defaults: LogConfig::default(),
+        producer_expiration: Duration::from_secs(24 * 60 * 60),
         retention_period,
         tail_age_max: Duration::from_secs(1),
         tail_bytes_max: 64 << 20,

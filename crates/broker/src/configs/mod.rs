@@ -27,7 +27,7 @@ use wire::error::ErrorCode;
 pub use group::GroupConfigBounds;
 pub(crate) use loggers::LevelChange;
 pub use loggers::{Level, LogLevels};
-pub(crate) use of_broker::{Origins, number};
+pub(crate) use of_broker::Origins;
 pub use of_broker::{StartedWith, Values};
 pub(crate) use resource::{Resource, describe};
 pub use topic::TopicConfig;

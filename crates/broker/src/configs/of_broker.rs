@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
+use cluster::metadata::{ConfigKind, Image, PRODUCER_EXPIRATION, broker_name_of, topic_name_of};
 
 use super::changes::Changes;
 use super::known::{Kind, Known, type_number};
@@ -66,7 +66,7 @@ const UNITS: [(&str, &[&str]); 4] = [
 ];
 
 /// What may be set while it runs beside the defaults of topics.
-const DYNAMIC: [Known; 4] = [
+const DYNAMIC: [Known; 6] = [
     throttle("follower.replication.throttled.rate", "Bytes a second that throttled replicas follow with."),
     throttle(
         "leader.replication.throttled.rate",
@@ -77,6 +77,18 @@ const DYNAMIC: [Known; 4] = [
         kind: Kind::Int(0, i32::MAX),
         default: "10000",
         doc: "Connections at a time; one more is closed as soon as it is accepted.",
+    },
+    Known {
+        name: "max.connections.per.ip",
+        kind: Kind::Int(0, i32::MAX),
+        default: "2147483647",
+        doc: "Connections at a time from one address; one more is closed as soon as it is accepted.",
+    },
+    Known {
+        name: PRODUCER_EXPIRATION,
+        kind: Kind::Int(1, i32::MAX),
+        default: "86400000",
+        doc: "How long a partition remembers a producer that writes nothing, in milliseconds.",
     },
     throttle("replica.alter.log.dirs.io.max.bytes.per.second", "Bytes a second between directories."),
 ];
@@ -247,12 +259,6 @@ pub(super) fn check(started_with: &[StartedWith], changes: &Changes) -> Result<(
         }
     }
     Ok(())
-}
-
-/// A number that this broker, or all of them, were set to while they ran.
-pub(crate) fn number<T: std::str::FromStr>(image: &Image, broker_id: i32, name: &str) -> Option<T> {
-    let of = |broker: &str| image.configs(ConfigKind::Broker, broker).get(name)?.trim().parse().ok();
-    of(&broker_id.to_string()).or_else(|| of(""))
 }
 
 #[cfg(test)]

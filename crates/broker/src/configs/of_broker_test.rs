@@ -58,8 +58,8 @@ fn all_brokers_show_only_what_all_were_set_to() {
     assert_eq!(described.len(), 1);
     assert_eq!(described[0].value.as_deref(), Some("7"));
     assert_eq!(described[0].synonyms.len(), 1);
-    assert_eq!(number::<i64>(&image, 1, "log.retention.ms"), Some(8));
-    assert_eq!(number::<i64>(&image, 2, "log.retention.ms"), Some(7));
+    assert_eq!(image.broker_number::<i64>(1, "log.retention.ms"), Some(8));
+    assert_eq!(image.broker_number::<i64>(2, "log.retention.ms"), Some(7));
 }
 
 #[test]

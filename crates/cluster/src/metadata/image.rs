@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use storage::id::{ShardId, TopicId};
@@ -102,6 +103,19 @@ impl Image {
     pub fn configs(&self, kind: ConfigKind, name: &str) -> &BTreeMap<String, String> {
         static NONE: BTreeMap<String, String> = BTreeMap::new();
         self.configs.get(&(kind, name.to_owned())).unwrap_or(&NONE)
+    }
+
+    /// What broker `broker_id` was set to while it ran, or else what all of them were.
+    #[must_use]
+    pub fn broker_config(&self, broker_id: i32, name: &str) -> Option<&str> {
+        let of = |broker: &str| self.configs(ConfigKind::Broker, broker).get(name);
+        of(&broker_id.to_string()).or_else(|| of("")).map(String::as_str)
+    }
+
+    /// Likewise, a number.
+    #[must_use]
+    pub fn broker_number<T: FromStr>(&self, broker_id: i32, name: &str) -> Option<T> {
+        self.broker_config(broker_id, name)?.trim().parse().ok()
     }
 
     /// The names of all of this kind that have configs, ascending.

@@ -13,7 +13,7 @@ mod topic_defaults;
 pub use image::{Applied, Image, Topic};
 pub use record::{ConfigChanges, ConfigKind, Record, RecordError, TopicRecord};
 pub use topic::{NameError, TOPIC_NAME_BYTES_MAX, check_topic_name};
-pub use topic_defaults::{broker_name_of, topic_name_of};
+pub use topic_defaults::{PRODUCER_EXPIRATION, broker_name_of, topic_name_of};
 
 #[cfg(test)]
 mod image_test;

@@ -59,6 +59,7 @@ impl Bench {
             cluster_id: "a-cluster".into(),
             broker_id: 1,
             log_defaults: LogConfig::default(),
+            producer_expiration: Duration::from_secs(24 * 60 * 60),
             retention_period: Duration::from_secs(3600),
             tail_age_max: Duration::from_secs(1),
             tail_bytes_max: 64 << 20,

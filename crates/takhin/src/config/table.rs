@@ -117,6 +117,10 @@ table! {
         max_message_bytes: u32 = "kafka.max.message.bytes" | "kafka.message.max.bytes", integer(0, INT_MAX, "bytes"), "1048588";
         /// Connections at a time; one more is closed as soon as it is accepted.
         max_connections: u32 = "kafka.max.connections", integer(1, 1_000_000, "connections"), "10000";
+        /// Connections at a time from one address; one more is closed as soon as it is accepted.
+        max_connections_per_ip: u32 = "kafka.max.connections.per.ip", integer(0, INT_MAX, "connections"), "2147483647";
+        /// How long a partition remembers an idempotent producer that writes nothing, looked at every ten minutes.
+        producer_id_expiration: Duration = "kafka.producer.id.expiration.ms", integer(1, INT_MAX, "milliseconds"), "86400000";
         /// Longest that a request may wait for its commit before it is answered with an error.
         request_timeout: Duration = "kafka.request.timeout.ms", integer(1, INT_MAX, "milliseconds"), "30000";
         /// Longest that a connection may take for its first request, or for the rest of a half-sent one.
