@@ -1,12 +1,14 @@
 """The same bytes to Apache Kafka and to the broker under test, and the answers compared (desk.py)."""
 
+import re
 import struct
 import uuid
+from pathlib import Path
 
 import pytest
 import raw
 from desk import compare
-from schema import API, BY_KEY
+from schema import API
 from topics import create
 
 
@@ -377,28 +379,41 @@ def test_init_producer_id_is_answered_as_kafka_answers_it(desks, version):
         compare(desks, lambda d: d.ask("InitProducerId", version, TransactionalId="", TransactionTimeoutMs=60_000))
 
 
+def listed(desk, version):
+    """{key: (first, last)} of the versions that ApiVersions lists."""
+    body = {"ClientSoftwareName": "conformance", "ClientSoftwareVersion": "1"} if version >= 3 else {}
+    answer = desk.ask("ApiVersions", version, **body)
+    assert answer["ErrorCode"] == 0
+    return {api["ApiKey"]: (api["MinVersion"], api["MaxVersion"]) for api in answer["ApiKeys"]}
+
+
 @pytest.mark.parametrize("version", range(5))
 def test_api_versions_has_kafkas_ranges(desks, version):
     """Could break: an API listed with other versions than Kafka's; fewer APIs than Kafka's are no fault here."""
-    body = {"ClientSoftwareName": "conformance", "ClientSoftwareVersion": "1"} if version >= 3 else {}
-    kafkas, ours = [d.ask("ApiVersions", version, **body) for d in desks]
-    assert ours["ErrorCode"] == kafkas["ErrorCode"] == 0
-    kafkas, ours = [
-        {a["ApiKey"]: (a["MinVersion"], a["MaxVersion"]) for a in answer["ApiKeys"]} for answer in (kafkas, ours)
-    ]
+    kafkas, ours = [listed(d, version) for d in desks]
     assert ours == {k: kafkas.get(k) for k in ours}
-    needed = {
-        "Produce",
-        "Fetch",
-        "ListOffsets",
-        "Metadata",
-        "ApiVersions",
-        "CreateTopics",
-        "InitProducerId",
-        "FindCoordinator",
-    }
-    assert {API[n].key for n in needed} <= ours.keys()
-    print("not served yet:", sorted(BY_KEY[k].name for k in kafkas.keys() - ours.keys()))
+
+
+def documented(column):
+    """{key: (first, last)} as docs/protocol.md has it of "Takhin" or of "Kafka"."""
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+    found = {}
+    for key, name, *versions in re.findall(
+        r"^\| (\d+) \| (\w+) \| ([\d–]+|none) \| ([\d–]+|none) \|", page, re.MULTILINE
+    ):
+        assert API[name].key == int(key)
+        said = dict(zip(("Takhin", "Kafka"), versions, strict=True))[column]
+        if said != "none":
+            first, _, last = said.partition("–")
+            found[int(key)] = int(first), int(last or first)
+    return found
+
+
+def test_the_documentation_lists_what_both_brokers_list(desks, broker):
+    """Could break: a table from definitions; a broker may list fewer, or others."""
+    kafkas, ours = [listed(d, 4) for d in desks]
+    assert documented("Kafka") == kafkas
+    assert documented("Kafka" if broker.kind == "kafka" else "Takhin") == ours
 
 
 def header(key, version, correlation_id=77, client=b"\0\x01x"):

@@ -28,6 +28,8 @@ mod counters;
 #[cfg(test)]
 mod counters_test;
 mod dispatch;
+#[cfg(test)]
+mod documentation_test;
 mod durations;
 mod error_map;
 mod flows;

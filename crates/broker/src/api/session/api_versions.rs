@@ -83,7 +83,8 @@ pub(crate) fn refuse_version(correlation_id: i32, out: &mut Vec<u8>) {
     unfinished.finish(out, &[]).expect("a few bytes");
 }
 
-fn listed(key: ApiKey) -> ApiVersion {
+/// An API that is served, as clients are told of it.
+pub(crate) fn listed(key: ApiKey) -> ApiVersion {
     let (first, last) = (*key.versions().start(), *key.versions().end());
     let min_version = if key == ApiKey::Produce { 0 } else { first };
     ApiVersion { api_key: key.code(), min_version, max_version: last }
