@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from desk import compare, shown, versions
+from desk import compare, shown, sorted_by, versions
 
 # Of a topic with three partitions: (name, partitions) of each.
 ELECTED = {
@@ -84,6 +84,47 @@ def test_no_moves_are_listed_as_in_kafka(desks):
         return [
             desk.whole("ListPartitionReassignments", 0, TimeoutMs=10_000, Topics=topics) for topics in (None, [], some)
         ]
+
+    compare(desks, question)
+
+
+# Of a topic with three partitions: (directory, [(name, partitions)...]) of each; HERE is the one that the broker has.
+DIRECTORIES = {
+    "to where they are": [("HERE", [("T", [0, 1])])],
+    "to nowhere": [("/nowhere", [("T", [0]), ("nope", [0])])],
+    "to a name that is no path": [("", [("T", [0])]), ("nowhere", [("T", [1])])],
+    "written in another way": [("HERE/", [("T", [0])]), ("HERE/.", [("T", [1])])],
+    "what is not there": [
+        ("HERE", [("T", [0, 9, -1]), ("nope", [0]), ("a/b", [0]), ("", [0]), ("__cluster_metadata", [0])])
+    ],
+    "one twice": [("HERE", [("T", [0, 0]), ("T", [0, 1])]), ("HERE", [("T", [0])])],
+    "one to here and there": [("HERE", [("T", [0])]), ("/nowhere", [("T", [0])])],
+    "one to there and here": [("/nowhere", [("T", [0])]), ("HERE", [("T", [0])])],
+    "no partitions": [("HERE", [("T", [])])],
+    "no topics": [("HERE", [])],
+    "nothing": [],
+}
+
+
+@versions(1, 2)
+@pytest.mark.parametrize("what", DIRECTORIES)
+def test_replicas_are_moved_between_directories_as_in_kafka(desks, what, version):
+    """Could break: a tool that puts everything into the only directory there is, and takes a refusal for a failure."""
+
+    def question(desk):
+        topic = desk.fresh_topic(3)
+        here = desk.whole("DescribeLogDirs", 5, Topics=[])["Results"][0]["LogDir"]
+        asked = [
+            {
+                "Path": path.replace("HERE", here),
+                "Topics": [{"Name": topic if name == "T" else name, "Partitions": p} for name, p in topics],
+            }
+            for path, topics in DIRECTORIES[what]
+        ]
+        answer = desk.whole("AlterReplicaLogDirs", version, Dirs=asked)
+        for result in answer["Results"]:
+            sorted_by(result, "Partitions", "PartitionIndex")
+        return shown(sorted_by(answer, "Results", "TopicName"), topic)
 
     compare(desks, question)
 

@@ -61,7 +61,7 @@ const fn words(key: ApiKey) -> &'static str {
         }
         AlterConfigs => "a topic that is named twice is INVALID_REQUEST (Kafka never answers)",
         ListConfigResources => "order of names",
-        DescribeLogDirs => "order of topics and partitions",
+        DescribeLogDirs | AlterReplicaLogDirs => "order of topics and partitions",
         DescribeTopicPartitions => {
             "a topic without a name is INVALID_TOPIC_EXCEPTION (Kafka: UNKNOWN_SERVER_ERROR for all)"
         }
@@ -127,7 +127,6 @@ const fn words(key: ApiKey) -> &'static str {
         UnregisterBroker | AddRaftVoter | RemoveRaftVoter => {
             "a node is alone: there is no broker and no voter to add or to take away"
         }
-        AlterReplicaLogDirs => "there is one data directory",
         GetTelemetrySubscriptions | PushTelemetry => {
             "clients' metrics are not collected, nor are they by a Kafka without a plug-in for them"
         }
