@@ -7,7 +7,14 @@ from clients import JAVA
 from topics import create
 
 TOOLS = "org.apache.kafka.tools."
-# Run in this order, (main class, arguments): TOPIC has two partitions, SERVER is the option that says where the broker is.
+CONFIGS = "kafka.admin.ConfigCommand"
+# What a tool reads: the file's name and its text.
+FILES = {
+    "deleted.json": '{"version": 1, "partitions": [{"topic": "TOPIC", "partition": 0, "offset": 0}]}',
+    "moves.json": '{"version": 1, "partitions": [{"topic": "TOPIC", "partition": 0, "replicas": [1], "log_dirs": ["any"]}]}',
+}
+# Run in this order, (main class, arguments): TOPIC has two partitions, SERVER is the option that says where the broker is,
+# FILES the folder of those.
 RUNS = {
     "a topic described": ("TopicCommand", "SERVER --describe --topic TOPIC --exclude-internal"),
     "a topic grown": ("TopicCommand", "SERVER --alter --topic TOPIC --partitions 4"),
@@ -23,7 +30,33 @@ RUNS = {
     "producers": ("TransactionsCommand", "SERVER describe-producers --topic TOPIC --partition 0"),
     "leaders elected": ("LeaderElectionCommand", "SERVER --election-type preferred --topic TOPIC --partition 0"),
     "all leaders elected": ("LeaderElectionCommand", "SERVER --election-type preferred --all-topic-partitions"),
+    "moves made": ("reassign.ReassignPartitionsCommand", "SERVER --execute --reassignment-json-file FILES/moves.json"),
+    "moves looked after": (
+        "reassign.ReassignPartitionsCommand",
+        "SERVER --verify --reassignment-json-file FILES/moves.json",
+    ),
     "moves listed": ("reassign.ReassignPartitionsCommand", "SERVER --list"),
+    "records deleted": ("DeleteRecordsCommand", "SERVER --offset-json-file FILES/deleted.json"),
+    "directories": ("LogDirsCommand", "SERVER --describe --topic-list TOPIC"),
+    "offsets": ("GetOffsetShell", "SERVER --topic TOPIC"),
+    "a config set": (
+        CONFIGS,
+        "SERVER --alter --entity-type topics --entity-name TOPIC --add-config retention.ms=86400000",
+    ),
+    "configs": (CONFIGS, "SERVER --describe --entity-type topics --entity-name TOPIC"),
+    "a config refused": (
+        CONFIGS,
+        "SERVER --alter --entity-type topics --entity-name TOPIC --add-config retention.ms=never",
+    ),
+    "a broker's config set": (
+        CONFIGS,
+        "SERVER --alter --entity-type brokers --entity-name 1 --add-config log.retention.ms=86400000",
+    ),
+    "a broker's configs": (CONFIGS, "SERVER --describe --entity-type brokers --entity-name 1"),
+    "a broker's config taken back": (
+        CONFIGS,
+        "SERVER --alter --entity-type brokers --entity-name 1 --delete-config log.retention.ms",
+    ),
     "a feature updated": ("FeatureCommand", "SERVER upgrade --feature no.such.feature=1"),
     "ACLs listed": ("AclCommand", "SERVER --list"),
     "an ACL added": ("AclCommand", "SERVER --add --allow-principal User:a --operation Read --topic TOPIC"),
@@ -39,13 +72,15 @@ DRAWN = [
 ]
 
 
-def run(broker, topic, what):
+def run(broker, topic, what, folder):
     """What a tool prints, its columns one space apart, without the traces of where it was."""
     name, arguments = RUNS[what]
-    arguments = arguments.replace("TOPIC", topic).replace("SERVER", f"--bootstrap-server {broker.address}").split()
-    status, out, err = JAVA.tool(TOOLS + name, *arguments)
+    for word, meant in (("TOPIC", topic), ("SERVER", f"--bootstrap-server {broker.address}"), ("FILES", str(folder))):
+        arguments = arguments.replace(word, meant)
+    status, out, err = JAVA.tool(name if name == CONFIGS else TOOLS + name, *arguments.split())
     said = f"{status}\n{out.decode()}\n{err}"
     own = [(re.escape(topic), "TOPIC"), (re.escape(broker.address), "ADDRESS"), (str(broker.port), "PORT")]
+    own += [(re.escape(str(broker.data_dir)), "DIRECTORY")]
     for drawn, mask in [*own, *DRAWN]:
         said = re.sub(drawn, mask, said)
     lines = [" ".join(line.split()) for line in said.splitlines()]
@@ -53,11 +88,13 @@ def run(broker, topic, what):
 
 
 @pytest.mark.usefixtures("_only_ours")
-def test_kafkas_tools_print_the_same_of_both_brokers(broker, kafka_peer, topic_name):
+def test_kafkas_tools_print_the_same_of_both_brokers(broker, kafka_peer, topic_name, tmp_path):
     """Could break: a tool that asks for one more thing than it shows, and gives up without it."""
     name = topic_name()
+    for file, text in FILES.items():
+        (tmp_path / file).write_text(text.replace("TOPIC", name))
     for b in (broker, kafka_peer):
         create(b, name, 2)
     for what in RUNS:
-        kafkas, ours = [run(b, name, what) for b in (kafka_peer, broker)]
+        kafkas, ours = [run(b, name, what, tmp_path) for b in (kafka_peer, broker)]
         assert ours == kafkas, what
