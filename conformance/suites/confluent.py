@@ -8,19 +8,14 @@ import confluent_kafka as ck
 from confluent_kafka import admin
 
 from suites import scripted
-from suites.reasons import KIP_848, TRANSACTIONS, not_yet
+from suites.reasons import TRANSACTIONS
 
 NAME = "confluent-kafka"
 WHAT = "confluent-kafka 2.16 (librdkafka 2.16), in tests of our own"
 SETTINGS = {"group.initial.rebalance.delay.ms": 0}
 SETTINGS_OF = {}
 SHORT = ("produce[idempotent]", "group[cooperative-sticky]", "commits_and_resumes", "admin_topics")
-REASONS = (
-    ("transactions_*", TRANSACTIONS),
-    ("group[consumer-protocol]", KIP_848),
-    ("admin_broker_configs", not_yet("DescribeConfigs of brokers")),
-    ("admin_partitions", not_yet("CreatePartitions")),
-)
+REASONS = (("transactions_*", TRANSACTIONS),)
 RECORDS = 5000
 
 

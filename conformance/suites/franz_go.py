@@ -10,7 +10,7 @@ from pathlib import Path
 
 from suites import process
 from suites.place import command, folder, once
-from suites.reasons import KIP_848, LOGIN, TRANSACTIONS, not_yet
+from suites.reasons import LOGIN, TRANSACTIONS, not_yet
 
 NAME = "franz-go"
 WHAT = "franz-go 1.22.2, the tests of `pkg/kgo` that talk to a broker"
@@ -23,7 +23,6 @@ REASONS = (
     ("TestShareGroup*", not_yet("share groups")),
     ("TestConsumeRegexShare*", not_yet("share groups")),
     ("TestSCRAM*", LOGIN),
-    ("*848*", KIP_848),
 )
 # Tests that run in one process, by the beginning of their names, and its limit in seconds; the rest is the last.
 PROCESSES = (("TestTxn", 150), ("TestShareGroup", 240), ("TestGroupETL", 240), ("", 240))

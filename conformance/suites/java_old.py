@@ -40,7 +40,7 @@ def perf_of(version):
     return perf
 
 
-def verifiable_pair_of(version):
+def verifiable_pair_of(version, *arguments):
     def pair(stage):
         """A group takes over from another member where that one has committed."""
         topic = stage.topic(partitions=3)
@@ -55,7 +55,7 @@ def verifiable_pair_of(version):
         for _ in range(2):
             text = stage.java(
                 "org.apache.kafka.tools.VerifiableConsumer",
-                *(*given, "--group-id", topic, "--verbose", "--max-messages", half),
+                *(*given, "--group-id", topic, "--verbose", "--max-messages", half, *arguments),
                 version=version,
             )
             halves.append({(e["partition"], e["offset"]): e["value"] for e in events(text, "record_data")})
@@ -66,8 +66,38 @@ def verifiable_pair_of(version):
     return pair
 
 
+def console_of(version):
+    # These have moved, too.
+    package = {"2.8.2": "kafka.tools", "3.9.1": "org.apache.kafka.tools.consumer"}[version]
+
+    def console(stage):
+        """What is typed comes out again."""
+        topic = stage.topic(partitions=3)
+        lines = [f"line {n}" for n in range(1000)]
+        typed = stage.file("lines", "".join(f"{line}\n" for line in lines))
+        producer = [PEER / "kafka-run", "kafka.tools.ConsoleProducer", "--bootstrap-server", stage.address]
+        stage.command(
+            ["bash", "-c", f'"$@" < {typed}', "-", *producer, "--topic", topic], env={"KAFKA_VERSION": version}
+        )
+        printed = stage.java(
+            f"{package}.ConsoleConsumer",
+            *("--bootstrap-server", stage.address, "--topic", topic, "--group", topic),
+            *("--from-beginning", "--max-messages", len(lines)),
+            version=version,
+        )
+        assert sorted(line for line in printed.splitlines() if line.startswith("line ")) == sorted(lines)
+
+    return console
+
+
 TESTS = {
-    f"{name}[{v}]": of(v) for v in VERSIONS for name, of in (("verifiable_pair", verifiable_pair_of), ("perf", perf_of))
+    **{
+        f"{name}[{v}]": of(v)
+        for v in VERSIONS
+        for name, of in (("verifiable_pair", verifiable_pair_of), ("perf", perf_of), ("console", console_of))
+    },
+    # KIP-848 as its first clients speak it.
+    "verifiable_pair[3.9.1, consumer-protocol]": verifiable_pair_of("3.9.1", "--group-protocol", "consumer"),
 }
 
 

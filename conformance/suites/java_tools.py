@@ -1,4 +1,7 @@
-"""Kafka's own Java tools of 4.3.1: the verifiable producer and consumer, perf tools, the transactional copier, WordCount."""
+"""Kafka's own Java tools of 4.3.1: the verifiable producer and consumer, console and perf tools, the transactional copier, WordCount.
+
+What its administration tools print is compared where Kafka is beside us: `tests/test_admin_tools.py`.
+"""
 
 import json
 import re
@@ -6,15 +9,17 @@ import time
 
 from suites import scripted
 from suites.place import PEER
-from suites.reasons import KIP_848, TRANSACTIONS, not_yet
+from suites.reasons import TRANSACTIONS, not_yet
 
 NAME = "java-tools"
-WHAT = "Kafka's Java tools of 4.3.1, in tests of our own: every record is accounted for"
+WHAT = (
+    "Kafka's Java tools of 4.3.1, in tests of our own: every record is accounted for. What its administration tools print "
+    "is compared in `conformance/tests/test_admin_tools.py`"
+)
 SETTINGS = {"group.initial.rebalance.delay.ms": 0}
 SETTINGS_OF = {}
 SHORT = ("verifiable_pair[range]", "producer_and_consumer_perf[zstd]")
 REASONS = (
-    ("verifiable_pair[consumer-protocol]", KIP_848),
     ("transactional_copier*", TRANSACTIONS),
     ("streams_word_count[exactly_once_v2]", TRANSACTIONS),
     ("verifiable_share_pair", not_yet("share groups")),
@@ -71,6 +76,29 @@ def pair_with(*arguments):
         assert first | second == sent, "other records than were sent"
 
     return pair
+
+
+def console_with(*arguments):
+    def console(stage):
+        """What is typed comes out again, and the group's tool says that nothing is left."""
+        topic = stage.topic(partitions=3)
+        lines = [f"key {n}\tline {n}" for n in range(1000)]
+        typed = stage.file("lines", "".join(f"{line}\n" for line in lines))
+        producer = [PEER / "bin/kafka-console-producer", "--bootstrap-server", stage.address, "--topic", topic]
+        stage.command(["bash", "-c", f'"$@" < {typed}', "-", *producer, "--reader-property", "parse.key=true"])
+        printed = stage.tool(
+            "kafka-console-consumer",
+            *("--topic", topic, "--group", topic, "--from-beginning", "--max-messages", len(lines)),
+            *("--formatter-property", "print.key=true", *arguments),
+        )
+        assert sorted(line for line in printed.splitlines() if line.startswith("key ")) == sorted(lines)
+        described = stage.tool("kafka-consumer-groups", "--describe", "--group", topic)
+        rows = [line.split() for line in described.splitlines() if line.startswith(topic)]
+        # Group, topic, partition, committed offset, end, lag.
+        assert [row[5] for row in rows] == ["0"] * 3, described
+        assert sum(int(row[3]) for row in rows) == len(lines), described
+
+    return console
 
 
 def two_members(stage):
@@ -203,6 +231,8 @@ TESTS = {
     },
     "verifiable_pair[static]": pair_with("--group-instance-id", "one"),
     "verifiable_pair[consumer-protocol]": pair_with("--group-protocol", "consumer"),
+    "console[classic]": console_with(),
+    "console[consumer-protocol]": console_with("--command-property", "group.protocol=consumer"),
     "two_members": two_members,
     **{f"producer_and_consumer_perf[{codec}]": perf_with(codec) for codec in ("none", "gzip", "snappy", "lz4", "zstd")},
     "e2e_latency": e2e_latency,

@@ -2,7 +2,8 @@
 
 The npm package `node-rdkafka` carries librdkafka whole, with its tests. Local tests (mock brokers), those with known issues
 and those that tamper with sockets are left out; `-Q` is the runner's quick mode. A test that takes too long ends the whole runner,
-and it may crash at its end: tests without a verdict are run once more, each alone.
+and it may crash at its end: tests without a verdict are run once more, each alone. Two fail on Apache Kafka as well: 0077 asks for
+segments of 10,000 bytes, which Kafka 4 refuses, and 0081 for an authorizer.
 """
 
 import re
@@ -10,7 +11,6 @@ import time
 
 from suites import process
 from suites.place import PEER, command, emptied, folder, once
-from suites.reasons import TRANSACTIONS, fault, not_yet
 
 NAME = "librdkafka"
 WHAT = "librdkafka 2.12.0 (of node-rdkafka 3.6.1), its tests 0001 to 0099 in quick mode, those that talk to a broker"
@@ -18,14 +18,7 @@ PACKAGE = "3.6.1"
 SETTINGS = {"num.partitions": 4, "auto.create.topics.enable": "true", "group.initial.rebalance.delay.ms": 0}
 SETTINGS_OF = {}
 SHORT = ("0012_produce_consume", "0014_reconsume_191", "0019_list_groups", "0034_offset_reset", "0040_io_event")
-REASONS = (
-    ("0011_produce_batch", fault("of several records without a key for a compacted topic, only the first is named")),
-    ("0081_admin", not_yet("CreatePartitions")),
-    ("0044_partition_cnt", not_yet("CreatePartitions")),
-    ("0069_consumer_add_parts", not_yet("CreatePartitions")),
-    ("0077_compaction", not_yet("compaction")),
-    ("0098_consumer_txn", TRANSACTIONS),
-)
+REASONS = ()
 TEST = re.compile(r"^\s*_TEST\(\s*(00\w+),\s*([^)]*)", re.MULTILINE)
 VERDICT = re.compile(r"=+ Test (\w+) (PASSED|FAILED|SKIPPED)\b")
 # The summary has those that were skipped within the test.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from suites import process
 from suites.place import command, emptied, folder, once
-from suites.reasons import SOONER, TRANSACTIONS, not_yet
+from suites.reasons import SOONER, TRANSACTIONS
 
 NAME = "rdkafka"
 WHAT = "The crate rdkafka 0.39.0, its tests in `tests/`"
@@ -28,8 +28,6 @@ SHORT = (
 )
 REASONS = (
     ("test_transactions::*", TRANSACTIONS),
-    ("test_admin::test_configs", not_yet("DescribeConfigs of brokers")),
-    ("test_admin::test_topics", not_yet("CreatePartitions")),
     ("test_low_producers::test_base_producer_timeout", SOONER),
 )
 # Seconds, of each program.

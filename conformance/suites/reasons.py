@@ -2,10 +2,9 @@
 
 TRANSACTIONS = "needs transactions"
 LOGIN = "needs login"
-KIP_848 = "needs KIP-848"
-NODES = "needs several nodes"
+AUTHORIZER = "needs an authorizer, and with it logins"
 # A topic that is created by asking about it is in the answer already, and is written to before Apache Kafka has it.
-SOONER = "the test wants a topic's automatic creation to take more than 100 ms"
+SOONER = "its records have to expire, after 100 ms, before their topic is created; here it is created sooner"
 NOT_YET = "not yet"
 UNEXPLAINED = "**unexplained**"
 FAULT = "**fault**"

@@ -78,6 +78,10 @@ class Takhin(Broker):
 
     def __init__(self, directory, settings=None, port=None):
         super().__init__(directory, settings, port)
+        if any("{port}" in str(value) for value in self.settings.values()):
+            # What is advertised names the port, so that it can't be left to the start.
+            self.port = self.port or free_port()
+            self.settings = {k: str(v).replace("{port}", str(self.port)) for k, v in self.settings.items()}
         self.data_dir = self.directory / "data"
         self.log_path = self.directory / "takhin.log"
         self.child = None
