@@ -62,3 +62,36 @@ fn judge(is_there: bool, count: usize, partition: i32) -> ErrorCode {
         (true, _) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wire::message::alter_replica_log_dirs::{AlterReplicaLogDir, AlterReplicaLogDirTopic};
+
+    use super::*;
+
+    #[test]
+    fn a_replica_goes_to_the_last_directory_that_is_named() {
+        // Kafka makes a map of the request before it looks at anything.
+        let dir = |path: &'static str, partitions: &[i32]| {
+            let topic = AlterReplicaLogDirTopic {
+                name: "t".into(),
+                partitions: partitions.iter().copied().collect(),
+            };
+            AlterReplicaLogDir { path: path.into(), topics: vec![topic].into() }
+        };
+        let request =
+            AlterReplicaLogDirsRequest { dirs: vec![dir("/here", &[0, 1]), dir("/there", &[1, 2])].into() };
+        let expected = BTreeMap::from([(0, true), (1, false), (2, false)]);
+        assert_eq!(is_there(request, "/here"), BTreeMap::from([("t".to_owned(), expected)]));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_told_before_a_partition_that_is_not() {
+        // Taken from a running Kafka 4.3.1.
+        assert_eq!(judge(false, 0, 0), ErrorCode::LOG_DIR_NOT_FOUND);
+        assert_eq!(judge(true, 3, 2), ErrorCode::NONE);
+        for (count, partition) in [(0, 0), (3, 3), (3, -1)] {
+            assert_eq!(judge(true, count, partition), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
+    }
+}
