@@ -38,6 +38,42 @@ def tell_both(peers, story):
     return both(peers, story, Members)
 
 
+def given(answer):
+    """The partitions of an answer that tells any."""
+    return sorted(p for of_topic in answer["Assignment"]["TopicPartitions"] for p in of_topic["Partitions"])
+
+
+def test_a_member_stays_in_its_epoch_until_all_is_given_up(peers):
+    """Could break: a target that is computed anew while a member gives up what the one before took from it."""
+
+    def story(it):
+        it.beat_as("a", 0)
+        time.sleep(1.1)
+        it.beat_as("b", 0)
+        two = given(it.beat_as("a", 2, [0, 1, 2]))
+        time.sleep(1.1)
+        it.beat_as("c", 0)
+        one = given(it.beat_as("a", 2, two))
+        it.beat_as("a", 2, two)
+        it.beat_as("a", 2, one)
+        it.tell()
+        it.beat_as("a", 2, one)
+        beats = len(it.told)
+        for epoch in (4, 2, 1, 5):
+            it.commit(9, generation=epoch, member="a", offsets=[(one[0], 5)])
+        gone = min(set(two) - set(one))
+        it.commit(9, generation=2, member="a", offsets=[(one[0], 6), (gone, 6)])
+        it.commit(9, generation=4, member="a", offsets=[(one[0], 6), (gone, 6)])
+        it.commit(9, generation=2, member="a", offsets=[(gone, 6)], metadata="m" * 5000)
+        it.commit(9, generation=3, member="b", offsets=[(one[0], 6)])
+
+        # Which partition it is, is the assignor's.
+        commits = [re.sub(r"'PartitionIndex': \d+", "'PartitionIndex': P", str(told)) for told in it.told[beats:]]
+        it.told[beats:] = commits
+
+    tell_both(peers, count_only(story))
+
+
 def settle(it, version, **epochs):
     """Members do what they are told until everybody has what is theirs; Kafka computes that once a second at most."""
     owned = dict.fromkeys(epochs, [])
@@ -205,6 +241,20 @@ def test_static_members(peers):
         it.beat_as("a", 2, InstanceId="i")
         it.tell()
         it.beat_as("b", -1, InstanceId="i")
+        it.tell()
+
+    tell_both(peers, count_only(story))
+
+
+def test_racks_are_kept_and_described(peers):
+    """Could break: a member's rack, which it says once, and may change; no assignor of Kafka's asks for it."""
+
+    def story(it):
+        it.beat_as("a", 0, RackId="r1")
+        it.tell()
+        it.beat_as("a", 2, [0, 1, 2])
+        it.tell()
+        it.beat_as("a", 2, [0, 1, 2], RackId="r2")
         it.tell()
 
     tell_both(peers, count_only(story))

@@ -109,6 +109,21 @@ def test_a_group_that_cant_go_over(peers):
     tell_both(peers, story)
 
 
+def test_a_commit_of_a_generation_before(peers):
+    """Could break: which of its partitions a member of the classic protocol may still commit when it has joined again."""
+
+    def story(it):
+        joined = it.classic()
+        it.beat_as("c", 0)
+        told = it.again(joined)
+        for generation in (told["GenerationId"], joined["GenerationId"], 0, 9):
+            for offsets in ([(0, 5)], [(1, 5)], [(2, 5)], [(0, 6), (1, 6), (2, 6)]):
+                it.commit(generation=generation, member=joined["MemberId"], offsets=offsets)
+        it.fetch()
+
+    tell_both(peers, story)
+
+
 def test_a_static_member_changes_its_protocol(peers):
     """Could break: who takes over from whom, and that nothing is assigned anew for it."""
 

@@ -53,9 +53,7 @@ impl Groups {
         out: &mut Output,
     ) -> ErrorCode {
         let NewOffset { topic, topic_id, partition, offset, leader_epoch, metadata } = new;
-        // Kafka counts characters of Java; bytes are at least as many, and cheap.
-        let metadata_max = self.settings.offset_metadata_max;
-        if metadata.len() > metadata_max && metadata.encode_utf16().count() > metadata_max {
+        if !self.settings.takes_metadata(&metadata) {
             return ErrorCode::OFFSET_METADATA_TOO_LARGE;
         }
         let value = CommittedOffset {

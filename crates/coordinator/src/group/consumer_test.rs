@@ -127,6 +127,33 @@ fn an_expression_follows_the_topics() {
     assert_eq!(desk.described().members.len(), 1);
 }
 
+/// Could break: a member that has come to another epoch since it sent a commit; what it has had all the time is still its own.
+#[test]
+fn a_commit_of_an_older_epoch_is_for_what_was_had_since_then() {
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    desk.told("b", 0, &[]);
+    // Partitions 0 and 1 stay with `a`; 2 and 3 are to go.
+    let shrunk = desk.told("a", 2, &[0, 1, 2, 3]);
+    assert_eq!((shrunk.epoch, shrunk.assignment), (2, Some(partitions(&[0, 1]))));
+    assert_eq!(desk.told("a", 2, &[0, 1]).epoch, 3);
+    desk.told("b", 3, &[]);
+    for restarts in [false, true] {
+        if restarts {
+            desk.restart();
+        }
+        assert_eq!(desk.commit("a", 2, 5), Ok(vec![ErrorCode::NONE]));
+        assert_eq!(desk.commit("a", 1, 5), Err(ErrorCode::STALE_MEMBER_EPOCH));
+        assert_eq!(desk.commit("a", 4, 5), Err(ErrorCode::STALE_MEMBER_EPOCH));
+        assert_eq!(desk.commit("b", 2, 5), Err(ErrorCode::STALE_MEMBER_EPOCH), "it never had it");
+        let mut both = commit("a", 2, "t", 5);
+        let Command::CommitOffsets(commit) = &mut both else { panic!("a commit") };
+        commit.offsets.push(NewOffset { partition: 2, ..commit.offsets[0].clone() });
+        let refused = Reply::CommitOffsets(Err(ErrorCode::STALE_MEMBER_EPOCH));
+        assert_eq!(desk.now_ask(both), refused, "one that is not its own: none is taken");
+    }
+}
+
 #[test]
 fn commits_are_of_members_in_their_epoch() {
     let mut desk = desk();

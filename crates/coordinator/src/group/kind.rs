@@ -134,7 +134,7 @@ impl Group {
     ) -> Result<(), ErrorCode> {
         match self {
             Self::Classic(group) => group.check_commit(step, commit),
-            Self::Consumer(group) => group.check_commit(commit),
+            Self::Consumer(group) => group.check_commit(step, commit),
         }
     }
 

@@ -55,6 +55,15 @@ pub struct GroupSettings {
     pub offsets_retention: Duration,
 }
 
+impl GroupSettings {
+    /// Whether a client may keep this with an offset.
+    pub(super) fn takes_metadata(&self, metadata: &str) -> bool {
+        // Kafka counts characters of Java; bytes are at least as many, and cheap.
+        let max = self.offset_metadata_max;
+        metadata.len() <= max || metadata.encode_utf16().count() <= max
+    }
+}
+
 impl Default for GroupSettings {
     fn default() -> Self {
         Self {

@@ -27,6 +27,9 @@ const VALUE_VERSION: i16 = 0;
 /// Partitions by topic.
 pub type Partitions = BTreeMap<Uuid, BTreeSet<i32>>;
 
+/// Partitions that a member has by topic, each with the epoch in which it got it.
+pub type Held = BTreeMap<Uuid, BTreeMap<i32, i32>>;
+
 /// What a record says of a group; `None` deletes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConsumerRecord {
@@ -136,9 +139,9 @@ pub struct CurrentAssignment {
     /// How far it is.
     pub state: MemberState,
     /// What it may read.
-    pub assigned: Partitions,
+    pub assigned: Held,
     /// What it has to give up, and has not.
-    pub revoking: Partitions,
+    pub revoking: Held,
 }
 
 /// See [`ConsumerRecord::Regex`].
@@ -298,6 +301,8 @@ impl ConsumerRecord {
         let of_partitions = |partitions: &Partitions| {
             partitions.values().map(|numbers| 32 + 4 * numbers.len()).sum::<usize>()
         };
+        // The epoch beside each.
+        let of_held = |held: &Held| held.values().map(|numbers| 48 + 8 * numbers.len()).sum::<usize>();
         let texts = |texts: &BTreeSet<Arc<str>>| texts.iter().map(|text| text.len() + 4).sum::<usize>();
         let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
         match self {
@@ -313,8 +318,7 @@ impl ConsumerRecord {
             }
             Self::Target { member, value } => member.len() + value.as_ref().map_or(0, of_partitions),
             Self::Current { member, value } => {
-                let of_value =
-                    |of: &CurrentAssignment| of_partitions(&of.assigned) + of_partitions(&of.revoking);
+                let of_value = |of: &CurrentAssignment| of_held(&of.assigned) + of_held(&of.revoking);
                 member.len() + value.as_ref().map_or(0, of_value)
             }
             Self::Regex { regex, value } => regex.len() + value.as_ref().map_or(0, |of| texts(&of.topics)),
@@ -339,19 +343,38 @@ fn target_layout(
     partitions.iter().map(topic).collect()
 }
 
-fn current_layout(
-    partitions: &Partitions,
-) -> wire::primitive::Array<'static, current::TopicPartitions<'static>> {
-    let topic = |(topic_id, numbers): (&Uuid, &BTreeSet<i32>)| current::TopicPartitions {
+fn current_layout(held: &Held) -> wire::primitive::Array<'static, current::TopicPartitions<'static>> {
+    let topic = |(topic_id, numbers): (&Uuid, &BTreeMap<i32, i32>)| current::TopicPartitions {
         topic_id: *topic_id,
-        partitions: numbers.iter().copied().collect(),
-        ..current::TopicPartitions::default()
+        partitions: numbers.keys().copied().collect(),
+        assignment_epochs: Some(numbers.values().copied().collect()),
     };
-    partitions.iter().map(topic).collect()
+    held.iter().map(topic).collect()
 }
 
-fn of_current(layout: &wire::primitive::Array<'_, current::TopicPartitions<'_>>) -> Partitions {
-    layout.iter().map(|of| (of.topic_id, of.partitions.iter().collect())).collect()
+/// Where no epochs are said, or not as many as partitions, all were got in the member's own; as Kafka reads it.
+fn of_current(layout: &wire::primitive::Array<'_, current::TopicPartitions<'_>>, member_epoch: i32) -> Held {
+    let of_topic = |of: current::TopicPartitions<'_>| {
+        let numbers: Vec<i32> = of.partitions.iter().collect();
+        let said: Vec<i32> = of.assignment_epochs.iter().flat_map(|epochs| epochs.iter()).collect();
+        let epochs =
+            if said.len() == numbers.len() { said } else { vec![member_epoch.max(0); numbers.len()] };
+        (of.topic_id, numbers.into_iter().zip(epochs).collect())
+    };
+    layout.iter().map(of_topic).collect()
+}
+
+/// The partitions, whenever a member got them.
+#[must_use]
+pub fn partitions_of(held: &Held) -> Partitions {
+    held.iter().map(|(topic, numbers)| (*topic, numbers.keys().copied().collect())).collect()
+}
+
+/// The partitions as a member has them that gets all of them in this epoch.
+#[must_use]
+pub fn held_since(partitions: &Partitions, epoch: i32) -> Held {
+    let since = |numbers: &BTreeSet<i32>| numbers.iter().map(|number| (*number, epoch)).collect();
+    partitions.iter().map(|(topic, numbers)| (*topic, since(numbers))).collect()
 }
 
 impl MemberSubscription {
@@ -416,6 +439,23 @@ impl ClassicMember {
 }
 
 impl CurrentAssignment {
+    /// All that it has, until it has given it up.
+    #[must_use]
+    pub fn all(&self) -> Partitions {
+        let mut all = partitions_of(&self.assigned);
+        for (topic, numbers) in partitions_of(&self.revoking) {
+            all.entry(topic).or_default().extend(numbers);
+        }
+        all
+    }
+
+    /// The epoch in which the member got a partition that it still has, or has to give up.
+    #[must_use]
+    pub fn held_since(&self, topic: Uuid, number: i32) -> Option<i32> {
+        let of = |held: &Held| held.get(&topic)?.get(&number).copied();
+        of(&self.assigned).or_else(|| of(&self.revoking))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let value = ConsumerGroupCurrentMemberAssignmentValue {
             member_epoch: self.epoch,
@@ -432,8 +472,8 @@ impl CurrentAssignment {
             epoch: layout.member_epoch,
             previous_epoch: layout.previous_member_epoch,
             state: MemberState::of(layout.state),
-            assigned: of_current(&layout.assigned_partitions),
-            revoking: of_current(&layout.partitions_pending_revocation),
+            assigned: of_current(&layout.assigned_partitions, layout.member_epoch),
+            revoking: of_current(&layout.partitions_pending_revocation, layout.member_epoch),
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::layout::{
 };
 
 pub use consumer::{
-    ClassicMember, ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription,
-    Partitions, ResolvedRegex, TargetEpoch,
+    ClassicMember, ConsumerRecord, CurrentAssignment, GroupEpoch, Held, MemberState, MemberSubscription,
+    Partitions, ResolvedRegex, TargetEpoch, held_since, partitions_of,
 };
 
 /// The kind that Kafka's first brokers wrote for committed offsets; laid out like [`OFFSET_COMMIT_KIND`].

@@ -50,11 +50,33 @@ fn decoded(record: &Record) -> Record {
     Record::decode(Some(&key), value.as_deref()).unwrap().expect("a known kind")
 }
 
+fn current(assigned: Held, revoking: Held) -> Record {
+    let value =
+        CurrentAssignment { epoch: 5, previous_epoch: 4, assigned, revoking, ..CurrentAssignment::default() };
+    let change = ConsumerRecord::Current { member: "m".into(), value: Some(value) };
+    Record::Consumer { group: "g".into(), change }
+}
+
+/// Could break: brokers before Kafka 4.3 did not write the epochs.
+#[test]
+fn partitions_without_epochs_are_of_the_members_own() {
+    let held = |epoch| Held::from([(Uuid([1; 16]), [(0, epoch), (1, epoch)].into())]);
+    let record = current(held(5), Held::new());
+    let (key, value) = record.encode();
+    let mut value = value.unwrap();
+    // Count of tags, tag, size, an array of two.
+    let epochs = value.windows(2).position(|pair| pair == [1, 0]).expect("one tagged field, number 0");
+    value.splice(epochs..epochs + 12, [0]);
+    assert_eq!(Record::decode(Some(&key), Some(&value)).unwrap(), Some(record));
+}
+
 #[test]
 fn records_are_read_as_they_were_written() {
     let tombstone = Record::Offset { group: "g".into(), topic: "t".into(), partition: 7, value: None };
+    let held = |numbers: &[(i32, i32)]| Held::from([(Uuid([1; 16]), numbers.iter().copied().collect())]);
+    let moved = current(held(&[(0, 3), (1, 5)]), held(&[(2, 4)]));
     let without_expiry = [offset(None, Uuid::ZERO), offset(None, Uuid([7; 16])), group(), tombstone];
-    for record in without_expiry.into_iter().chain([member(None), member(classic())]) {
+    for record in without_expiry.into_iter().chain([member(None), member(classic()), moved]) {
         assert_eq!(decoded(&record), record);
     }
     // The version that keeps the expiry keeps no leader epoch: so it is with Kafka.

@@ -16,7 +16,7 @@ use crate::group::embedded::{self, CONSUMER, Subscription};
 use crate::group::settings::MigrationPolicy;
 use crate::group::timers::About;
 use crate::group::{GroupSettings, Step, Topics};
-use crate::record::{ClassicMember, MemberState, MemberSubscription};
+use crate::record::{ClassicMember, MemberState, MemberSubscription, partitions_of};
 
 impl ConsumerGroup {
     /// Whether a member of the classic protocol may join with these; gives what it reads.
@@ -136,7 +136,8 @@ impl ConsumerGroup {
             self.expect_rejoin(step, &id);
             return Err(ErrorCode::REBALANCE_IN_PROGRESS);
         }
-        let assignment = embedded::assignment(&member.current.assigned, member.metadata(), step.topics);
+        let assignment =
+            embedded::assignment(&partitions_of(&member.current.assigned), member.metadata(), step.topics);
         let timer = self.timer(About::Collection(id.clone()));
         if let Some(member) = self.members.get_mut(&id) {
             member.collects.clear(step.timers, timer);
@@ -178,8 +179,9 @@ impl ConsumerGroup {
         let taken = self.taken_by_others(id);
         self.targets.get(id).into_iter().flatten().any(|(topic, numbers)| {
             let assigned = member.current.assigned.get(topic);
-            let mut missing =
-                numbers.iter().filter(|number| !assigned.is_some_and(|assigned| assigned.contains(number)));
+            let mut missing = numbers
+                .iter()
+                .filter(|number| !assigned.is_some_and(|assigned| assigned.contains_key(number)));
             missing.any(|number| taken.contains(&(*topic, *number)))
         })
     }

@@ -11,7 +11,9 @@ use super::{AWAY, ConsumerGroup, Member, Refusal, nothing, reconcile, refusal};
 use crate::group::command::{ConsumerBeat, ConsumerBeatReply};
 use crate::group::timers::About;
 use crate::group::{GroupSettings, Step};
-use crate::record::{ConsumerRecord, CurrentAssignment, MemberSubscription, Partitions};
+use crate::record::{
+    ConsumerRecord, CurrentAssignment, Held, MemberSubscription, Partitions, held_since, partitions_of,
+};
 
 impl ConsumerGroup {
     /// Whether there is no place for another member.
@@ -116,7 +118,7 @@ impl ConsumerGroup {
                 .configs
                 .heartbeat_interval(&self.id)
                 .unwrap_or(step.settings.consumer_heartbeat_interval),
-            assignment: tells.then(|| current.assigned.clone()),
+            assignment: tells.then(|| partitions_of(&current.assigned)),
         }
     }
 
@@ -183,8 +185,8 @@ impl ConsumerGroup {
     pub(super) fn taken_by_others(&self, id: &Arc<str>) -> HashSet<(Uuid, i32)> {
         let others = self.members.iter().filter(|(other, _)| *other != id);
         let held = others.flat_map(|(_, member)| [&member.current.assigned, &member.current.revoking]);
-        let each = held.flat_map(|partitions| {
-            partitions.iter().flat_map(|(topic, numbers)| numbers.iter().map(|number| (*topic, *number)))
+        let each = held.flat_map(|held| {
+            held.iter().flat_map(|(topic, numbers)| numbers.keys().map(|number| (*topic, *number)))
         });
         each.collect()
     }
@@ -203,13 +205,16 @@ impl ConsumerGroup {
         let timer = self.timer(About::Revocation(id.clone()));
         let Some(member) = self.members.get_mut(id) else { return };
         member.revokes.clear(step.timers, timer);
-        let away = CurrentAssignment { epoch: AWAY, revoking: Partitions::new(), ..member.current.clone() };
+        // Whoever comes back may commit it in any epoch.
+        let assigned = held_since(&partitions_of(&member.current.assigned), 0);
+        let away =
+            CurrentAssignment { epoch: AWAY, assigned, revoking: Held::new(), ..member.current.clone() };
         self.write(step, ConsumerRecord::Current { member: id.clone(), value: Some(away) });
     }
 }
 
 impl Member {
-    fn subscribed_and_assigned(&self) -> (MemberSubscription, Partitions) {
+    fn subscribed_and_assigned(&self) -> (MemberSubscription, Held) {
         (self.subscription.clone(), self.current.assigned.clone())
     }
 }

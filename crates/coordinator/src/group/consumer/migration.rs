@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{ConsumerGroup, Member};
 use crate::group::Topics;
 use crate::group::migration::Migrant;
-use crate::record::{CurrentAssignment, GroupEpoch, MemberState, TargetEpoch};
+use crate::record::{CurrentAssignment, GroupEpoch, MemberState, TargetEpoch, held_since};
 
 impl ConsumerGroup {
     /// A group in this epoch, in which everybody has what it is to have.
@@ -24,7 +24,7 @@ impl ConsumerGroup {
                 epoch,
                 previous_epoch: epoch,
                 state: MemberState::Stable,
-                assigned: partitions.clone(),
+                assigned: held_since(&partitions, epoch),
                 ..CurrentAssignment::default()
             };
             group.members.insert(id.clone(), Member { subscription, current, ..Member::default() });

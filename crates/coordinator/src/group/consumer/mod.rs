@@ -23,7 +23,7 @@ use wire::error::ErrorCode;
 
 use self::assignor::Targets;
 use super::Step;
-use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets};
+use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets, NewOffset};
 use super::rewrite::Own;
 use super::session::{Deadline, Session};
 use super::timers::Timers;
@@ -64,6 +64,14 @@ impl Member {
     /// Whether it speaks the classic protocol.
     fn is_classic(&self) -> bool {
         self.subscription.classic.is_some()
+    }
+
+    fn check_epoch(&self, epoch: i32) -> Result<(), ErrorCode> {
+        match self.current.epoch == epoch {
+            true => Ok(()),
+            false if self.is_classic() => Err(ErrorCode::ILLEGAL_GENERATION),
+            false => Err(ErrorCode::STALE_MEMBER_EPOCH),
+        }
     }
 }
 
@@ -228,7 +236,7 @@ impl ConsumerGroup {
             epoch: member.current.epoch,
             subscription: member.subscription.clone(),
             // What it has still to give up is its own until then.
-            assigned: reconcile::union(&member.current.assigned, &member.current.revoking),
+            assigned: member.current.all(),
             target: self.targets.get(id).cloned().unwrap_or_default(),
         };
         DescribedConsumerGroup {
@@ -249,8 +257,9 @@ impl ConsumerGroup {
         votes.into_iter().max_by_key(|(_, count)| *count).map_or(ASSIGNORS[0], |(name, _)| name)
     }
 
-    /// Whether whoever commits may: a member in its epoch, or anybody while there is no member.
-    pub(super) fn check_commit(&self, commit: &CommitOffsets) -> Result<(), ErrorCode> {
+    /// Whether whoever commits may: a member in its epoch, in an older one only what it has had since then (KIP-1251); or anybody
+    /// while there is no member.
+    pub(super) fn check_commit(&self, step: &Step<'_>, commit: &CommitOffsets) -> Result<(), ErrorCode> {
         if commit.generation < 0 && self.members.is_empty() {
             return Ok(());
         }
@@ -260,23 +269,27 @@ impl ConsumerGroup {
             // Such a version has no error for an epoch that is over.
             return Err(ErrorCode::UNSUPPORTED_VERSION);
         }
-        self.check_epoch(&commit.member_id, commit.generation)
-    }
-
-    /// Likewise, whoever asks for offsets.
-    pub(super) fn check_fetch(&self, fetch: &FetchOffsets) -> Result<(), ErrorCode> {
-        match &fetch.member {
-            Some((member, epoch)) if !member.is_empty() || *epoch >= 0 => self.check_epoch(member, *epoch),
-            _ => Ok(()),
+        let member = self.members.get(&commit.member_id).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
+        let is_held = |new: &NewOffset| {
+            let topic = step.topics.by_name(&new.topic);
+            let since = topic.and_then(|(id, _)| member.current.held_since(id, new.partition));
+            since.is_some_and(|since| since <= commit.generation)
+        };
+        // What is refused for its metadata is not looked at.
+        let mut looked_at = commit.offsets.iter().filter(|new| step.settings.takes_metadata(&new.metadata));
+        match commit.generation < member.current.epoch && looked_at.all(is_held) {
+            true => Ok(()),
+            false => member.check_epoch(commit.generation),
         }
     }
 
-    fn check_epoch(&self, member: &str, epoch: i32) -> Result<(), ErrorCode> {
-        let member = self.members.get(member).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?;
-        match member.current.epoch == epoch {
-            true => Ok(()),
-            false if member.is_classic() => Err(ErrorCode::ILLEGAL_GENERATION),
-            false => Err(ErrorCode::STALE_MEMBER_EPOCH),
+    /// Whether whoever asks for offsets.
+    pub(super) fn check_fetch(&self, fetch: &FetchOffsets) -> Result<(), ErrorCode> {
+        match &fetch.member {
+            Some((member, epoch)) if !member.is_empty() || *epoch >= 0 => {
+                self.members.get(member).ok_or(ErrorCode::UNKNOWN_MEMBER_ID)?.check_epoch(*epoch)
+            }
+            _ => Ok(()),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A member's way to what it is to have: it first gives up what others are to have, and gets what they have given up.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wire::primitive::Uuid;
 
-use crate::record::{CurrentAssignment, MemberState, Partitions};
+use crate::record::{CurrentAssignment, Held, MemberState, Partitions};
 
 /// What a member has after a heartbeat in which it said what it `owned`, if it did. `is_free` says of a partition whether nobody
 /// else has it, or has still to give it up.
@@ -18,89 +18,69 @@ pub(super) fn next(
     match current.state {
         MemberState::Stable if current.epoch == target_epoch => current.clone(),
         MemberState::Unrevoked if owns_any(owned, &current.revoking) => current.clone(),
-        // What it had to give up it has given up: that is an epoch of its own.
-        MemberState::Unrevoked => towards(current, current.epoch + 1, target, target_epoch, owned, is_free),
-        MemberState::Stable | MemberState::Unreleased => {
-            towards(current, current.epoch, target, target_epoch, owned, is_free)
-        }
+        _ => towards(current, target, target_epoch, owned, is_free),
     }
 }
 
+/// It stays in its epoch until it has given up all that it has to.
 fn towards(
     current: &CurrentAssignment,
-    epoch: i32,
     target: &Partitions,
     target_epoch: i32,
     owned: Option<&Partitions>,
     is_free: impl Fn(Uuid, i32) -> bool,
 ) -> CurrentAssignment {
-    let mut assigned = both(&current.assigned, target);
-    let revoking = without(&current.assigned, &assigned);
-    if !revoking.is_empty() && owns_any(owned, &revoking) {
-        return CurrentAssignment {
-            epoch,
-            previous_epoch: previous(current, epoch),
-            state: MemberState::Unrevoked,
-            assigned,
-            revoking,
-        };
+    let mut assigned = filtered(&current.assigned, |topic, number| contains(target, topic, number));
+    let revoking = filtered(&current.assigned, |topic, number| !contains(target, topic, number));
+    let previous_epoch = current.epoch;
+    if owns_any(owned, &revoking) {
+        let (epoch, state) = (current.epoch, MemberState::Unrevoked);
+        return CurrentAssignment { epoch, previous_epoch, state, assigned, revoking };
     }
     let mut waits = false;
-    for (topic, numbers) in without(target, &assigned) {
-        let free: BTreeSet<i32> = numbers.iter().copied().filter(|number| is_free(topic, *number)).collect();
-        waits |= free.len() < numbers.len();
-        if !free.is_empty() {
-            assigned.entry(topic).or_default().extend(free);
+    for (topic, numbers) in target {
+        for number in numbers {
+            let is_missing = !assigned.get(topic).is_some_and(|held| held.contains_key(number));
+            if is_missing && is_free(*topic, *number) {
+                assigned.entry(*topic).or_default().insert(*number, target_epoch);
+            } else {
+                waits |= is_missing;
+            }
         }
     }
     CurrentAssignment {
         epoch: target_epoch,
-        previous_epoch: previous(current, target_epoch),
+        previous_epoch,
         state: if waits { MemberState::Unreleased } else { MemberState::Stable },
         assigned,
-        revoking: Partitions::new(),
+        revoking: Held::new(),
     }
-}
-
-/// The epoch that the member may still come with: its answer may have been lost.
-fn previous(current: &CurrentAssignment, epoch: i32) -> i32 {
-    if epoch == current.epoch { current.previous_epoch } else { current.epoch }
 }
 
 /// A member that says nothing of what it owns may own anything.
-fn owns_any(owned: Option<&Partitions>, of: &Partitions) -> bool {
-    owned.is_none_or(|owned| !both(owned, of).is_empty())
+fn owns_any(owned: Option<&Partitions>, of: &Held) -> bool {
+    let is_owned = |topic, number| owned.is_none_or(|owned| contains(owned, topic, number));
+    !filtered(of, is_owned).is_empty()
 }
 
-/// All of both.
-pub(super) fn union(a: &Partitions, b: &Partitions) -> Partitions {
-    let mut all = a.clone();
-    for (topic, numbers) in b {
-        all.entry(*topic).or_default().extend(numbers);
-    }
-    all
+/// Whether a member has all of these.
+pub(super) fn is_within(partitions: &Partitions, held: &Held) -> bool {
+    let has = |(topic, numbers): (&Uuid, &BTreeSet<i32>)| {
+        let held = held.get(topic);
+        numbers.iter().all(|number| held.is_some_and(|held| held.contains_key(number)))
+    };
+    partitions.iter().all(has)
 }
 
-fn both(a: &Partitions, b: &Partitions) -> Partitions {
-    combined(a, |topic, numbers| match b.get(topic) {
-        Some(others) => numbers.intersection(others).copied().collect(),
-        None => BTreeSet::new(),
-    })
+fn contains(partitions: &Partitions, topic: Uuid, number: i32) -> bool {
+    partitions.get(&topic).is_some_and(|numbers| numbers.contains(&number))
 }
 
-fn without(a: &Partitions, b: &Partitions) -> Partitions {
-    combined(a, |topic, numbers| match b.get(topic) {
-        Some(others) => numbers.difference(others).copied().collect(),
-        None => numbers.clone(),
-    })
-}
-
-fn combined(a: &Partitions, of_topic: impl Fn(&Uuid, &BTreeSet<i32>) -> BTreeSet<i32>) -> Partitions {
-    let all = a.iter().map(|(topic, numbers)| (*topic, of_topic(topic, numbers)));
-    all.filter(|(_, numbers)| !numbers.is_empty()).collect()
-}
-
-/// Whether all of `a` is in `b`.
-pub(super) fn is_within(a: &Partitions, b: &Partitions) -> bool {
-    without(a, b).is_empty()
+fn filtered(held: &Held, is_wanted: impl Fn(Uuid, i32) -> bool) -> Held {
+    let of_topic = |(topic, numbers): (&Uuid, &BTreeMap<i32, i32>)| {
+        let wanted = numbers.iter().filter(|(number, _)| is_wanted(*topic, **number));
+        (*topic, wanted.map(|(number, epoch)| (*number, *epoch)).collect())
+    };
+    let all: Held = held.iter().map(of_topic).collect();
+    all.into_iter().filter(|(_, numbers)| !numbers.is_empty()).collect()
 }
