@@ -1,14 +1,13 @@
 //! Random lives of a group of the consumer protocol: members do what they are told, commits take time, topics grow, the coordinator
 //! is lost at every moment; and no partition may ever have two owners.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use wire::primitive::Uuid;
 
 use super::command::*;
 use super::desk_test::*;
+use super::lives_test::*;
 use super::*;
 use crate::record::Partitions;
 
@@ -34,7 +33,7 @@ enum Act {
     Crash,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> BoxedStrategy<Act> {
     prop_oneof![
         24 => (0..4_usize, proptest::bool::weighted(0.7)).prop_map(|(who, is_done)| Act::Beat(who, is_done)),
         1 => (0..4_usize).prop_map(Act::Leave),
@@ -42,15 +41,18 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Grow),
         1 => Just(Act::Crash),
     ]
+    .boxed()
 }
 
-struct World {
+struct Modern {
     desk: Desk,
     consumers: Vec<Consumer>,
     partitions: i32,
 }
 
-impl World {
+impl World for Modern {
+    type Act = Act;
+
     fn new() -> Self {
         // Nobody is taken for gone: who is may still think that it owns something.
         let hour = Duration::from_hours(1);
@@ -61,6 +63,33 @@ impl World {
         Self { desk, consumers, partitions: 4 }
     }
 
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Beat(who, is_done) => self.beat(who, is_done),
+            Act::Leave(who) => self.leave(who),
+            Act::Durable(steps) => self.desk.commit_steps(steps),
+            Act::Grow => {
+                self.partitions = (self.partitions + 1).min(9);
+                self.desk.topics.set("t", self.partitions);
+            }
+            Act::Crash => {
+                self.desk.restart();
+                self.consumers.iter_mut().for_each(|consumer| consumer.asked = None);
+            }
+        }
+        self.collect();
+    }
+
+    fn check(&mut self) {
+        let each = |(who, of): (usize, &Consumer)| {
+            let numbers = of.owns.iter().flat_map(|(topic, numbers)| numbers.iter().map(|of| (*topic, *of)));
+            numbers.map(|partition| (who, partition)).collect::<Vec<_>>()
+        };
+        assert_one_owner(self.consumers.iter().enumerate().flat_map(each));
+    }
+}
+
+impl Modern {
     fn beat(&mut self, who: usize, is_done: bool) {
         let consumer = &mut self.consumers[who];
         if consumer.asked.is_some() {
@@ -70,19 +99,13 @@ impl World {
             consumer.owns = told;
         }
         let epoch = if consumer.is_out { 0 } else { consumer.epoch };
+        let owned = if epoch == 0 { Partitions::new() } else { consumer.owns.clone() };
         let ticket = self.desk.ask(Command::ConsumerBeat(ConsumerBeat {
-            group: "g".into(),
-            member_id: format!("m{who}").into(),
-            epoch,
-            instance_id: None,
-            rack_id: None,
             rebalance_timeout_ms: 3_600_000,
-            client_id: "c".into(),
-            client_host: "h".into(),
             topics: Some(BTreeSet::from(["t".into()])),
-            regex: None,
             assignor: (who == 3).then(|| "range".into()),
-            owned: Some(if epoch == 0 { Partitions::new() } else { consumer.owns.clone() }),
+            owned: Some(owned),
+            ..beat(&format!("m{who}"), epoch, &[])
         }));
         self.consumers[who].asked = Some(ticket);
     }
@@ -92,21 +115,7 @@ impl World {
             return;
         }
         self.consumers[who] = Consumer { is_out: true, ..Consumer::default() };
-        let beat = ConsumerBeat {
-            group: "g".into(),
-            member_id: format!("m{who}").into(),
-            epoch: -1,
-            instance_id: None,
-            rack_id: None,
-            rebalance_timeout_ms: -1,
-            client_id: "c".into(),
-            client_host: "h".into(),
-            topics: None,
-            regex: None,
-            assignor: None,
-            owned: None,
-        };
-        self.desk.ask(Command::ConsumerBeat(beat));
+        self.desk.ask(Command::ConsumerBeat(beat(&format!("m{who}"), -1, &[])));
     }
 
     fn collect(&mut self) {
@@ -127,35 +136,6 @@ impl World {
         }
     }
 
-    fn act(&mut self, act: &Act) {
-        match *act {
-            Act::Beat(who, is_done) => self.beat(who, is_done),
-            Act::Leave(who) => self.leave(who),
-            Act::Durable(steps) => self.desk.commit_steps(steps),
-            Act::Grow => {
-                self.partitions = (self.partitions + 1).min(9);
-                self.desk.topics.set("t", self.partitions);
-            }
-            Act::Crash => {
-                self.desk.restart();
-                self.consumers.iter_mut().for_each(|consumer| consumer.asked = None);
-            }
-        }
-        self.collect();
-    }
-
-    fn check(&self) {
-        let mut owners: BTreeMap<(Uuid, i32), usize> = BTreeMap::new();
-        for (who, consumer) in self.consumers.iter().enumerate() {
-            for (topic, numbers) in &consumer.owns {
-                for number in numbers {
-                    let other = owners.insert((*topic, *number), who);
-                    assert_eq!(other, None, "partition {number} has two owners, one is {who}");
-                }
-            }
-        }
-    }
-
     /// Everybody goes on until nothing changes.
     fn settle(&mut self) -> usize {
         for _ in 0..60 {
@@ -172,32 +152,20 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn no_partition_has_two_owners_and_in_the_end_each_has_one(acts in proptest::collection::vec(act(), 1..200)) {
-        let mut world = World::new();
-        for act in &acts {
-            world.act(act);
-            world.check();
-        }
+        let mut world = lived::<Modern>(&acts);
         let owned = world.settle();
         prop_assert_eq!(owned, usize::try_from(world.partitions).unwrap());
     }
 }
 
-/// The property above says something only if partitions move while it is looked at.
 #[test]
 fn random_lives_are_lived() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut moves, mut shared) = (0, 0);
-    for _ in 0..100 {
-        let acts = proptest::collection::vec(act(), 200).new_tree(&mut runner).unwrap().current();
-        let mut world = World::new();
-        let mut before = 0;
-        for act in &acts {
-            world.act(act);
-            let owners = world.consumers.iter().filter(|consumer| !consumer.owns.is_empty()).count();
-            moves += usize::from(owners != before);
-            shared += usize::from(owners > 1);
-            before = owners;
-        }
-    }
+    let (mut moves, mut shared, mut before) = (0, 0, 0);
+    each_moment::<Modern>(100, act, |world, _| {
+        let owners = world.consumers.iter().filter(|consumer| !consumer.owns.is_empty()).count();
+        moves += usize::from(owners != before);
+        shared += usize::from(owners > 1);
+        before = owners;
+    });
     assert!(moves > 1000 && shared > 5000, "{moves}, {shared}");
 }

@@ -355,3 +355,18 @@ pub(super) fn partitions(numbers: &[i32]) -> Partitions {
     }
     Partitions::from([(FewTopics::id("t"), numbers.iter().copied().collect())])
 }
+
+/// An assignment of partitions of `t`, as a leader writes it.
+pub(super) fn assigned(numbers: &[i32]) -> Bytes {
+    let mut topics = FewTopics::default();
+    topics.set("t", 4);
+    embedded::assignment(&partitions(numbers), &owning(&[]), &topics)
+}
+
+/// The metadata of a consumer that reads topic `t` and has not given these partitions up.
+pub(super) fn owning(numbers: &[i32]) -> Bytes {
+    let mut bytes = vec![0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0];
+    bytes.push(u8::try_from(numbers.len()).unwrap());
+    numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
+    bytes.into()
+}

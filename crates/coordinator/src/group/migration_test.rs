@@ -64,21 +64,6 @@ impl Desk {
     }
 }
 
-/// An assignment of partitions of `t`, as a leader writes it.
-fn assigned(numbers: &[i32]) -> Bytes {
-    let mut topics = FewTopics::default();
-    topics.set("t", 4);
-    embedded::assignment(&partitions(numbers), &owning(&[]), &topics)
-}
-
-/// The metadata of a consumer that reads topic `t` and has not given these partitions up.
-fn owning(numbers: &[i32]) -> Bytes {
-    let mut bytes = vec![0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0];
-    bytes.push(u8::try_from(numbers.len()).unwrap());
-    numbers.iter().for_each(|number| bytes.extend(number.to_be_bytes()));
-    bytes.into()
-}
-
 #[test]
 fn a_member_of_the_consumer_protocol_converts_its_group_and_gets_its_share() {
     let mut desk = desk();

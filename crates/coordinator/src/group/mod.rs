@@ -17,6 +17,7 @@ mod kind;
 mod migration;
 mod offsets;
 mod partition;
+mod planted;
 mod rewrite;
 mod session;
 mod settings;
@@ -409,6 +410,10 @@ mod consumer_test;
 mod desk_test;
 #[cfg(test)]
 mod group_test;
+#[cfg(test)]
+mod lives_test;
+#[cfg(test)]
+mod migration_random_test;
 #[cfg(test)]
 mod migration_test;
 #[cfg(test)]

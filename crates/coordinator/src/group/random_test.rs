@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
 
 use super::command::*;
 use super::desk_test::*;
+use super::lives_test::*;
 use super::*;
 
 /// A consumer as clients are: joins, brings or takes an assignment, says that it is alive, now and then goes away.
@@ -46,7 +46,7 @@ enum Act {
     Crash,
 }
 
-fn act() -> impl Strategy<Value = Act> {
+fn act() -> BoxedStrategy<Act> {
     prop_oneof![
         24 => (0..4_usize).prop_map(Act::Step),
         1 => (0..4_usize).prop_map(Act::Leave),
@@ -56,31 +56,52 @@ fn act() -> impl Strategy<Value = Act> {
         16 => (1..6_usize).prop_map(Act::Durable),
         1 => Just(Act::Crash),
     ]
+    .boxed()
 }
 
-/// A commit: who waits for it, what it says, and whether it was acknowledged.
-struct Committed {
-    ticket: Ticket,
-    offset: i64,
-    is_acknowledged: bool,
-}
-
-struct World {
+struct Classics {
     desk: Desk,
     consumers: Vec<Consumer>,
     /// The largest generation that anybody has heard of since the coordinator began.
     generation: i32,
-    commits: Vec<Committed>,
+    commits: Commits,
     born: u8,
 }
 
-impl World {
+impl World for Classics {
+    type Act = Act;
+
     fn new() -> Self {
         let desk = Desk { is_slow: true, ..Desk::new() };
         let consumers = (0..4).map(|_| Consumer::default()).collect();
-        Self { desk, consumers, generation: 0, commits: Vec::new(), born: 0 }
+        Self { desk, consumers, generation: 0, commits: Commits::default(), born: 0 }
     }
 
+    fn act(&mut self, act: &Act) {
+        match *act {
+            Act::Step(who) => self.step(who),
+            Act::Leave(who) => {
+                let id = std::mem::take(&mut self.consumers[who]).id;
+                if !id.is_empty() {
+                    self.desk.ask(leave(&[&id]));
+                }
+            }
+            Act::Vanish(who) => self.consumers[who] = Consumer::default(),
+            Act::Pass(ms) => self.desk.pass(Duration::from_millis(ms.into())),
+            Act::Commit(who, offset) => self.commit(who, offset),
+            Act::Durable(steps) => self.desk.commit_steps(steps),
+            Act::Crash => self.crash(),
+        }
+        self.collect();
+    }
+
+    fn check(&mut self) {
+        self.check_owners();
+        self.commits.check(&self.desk);
+    }
+}
+
+impl Classics {
     /// Everybody reads what has been answered.
     fn collect(&mut self) {
         for consumer in &mut self.consumers {
@@ -101,15 +122,7 @@ impl World {
                 (_, reply) => panic!("an answer to another question: {reply:?}"),
             }
         }
-        for commit in &mut self.commits {
-            if let Some(reply) = self.desk.answer(commit.ticket) {
-                commit.is_acknowledged = reply == Reply::CommitOffsets(Ok(vec![ErrorCode::NONE]));
-                if !commit.is_acknowledged {
-                    commit.offset = -1;
-                }
-            }
-        }
-        self.commits.retain(|commit| commit.offset >= 0);
+        self.commits.collect(&mut self.desk);
     }
 
     fn step(&mut self, who: usize) {
@@ -136,8 +149,7 @@ impl World {
     fn commit(&mut self, who: usize, offset: i64) {
         let (id, generation) = (self.consumers[who].id.clone(), self.consumers[who].generation);
         if generation > 0 {
-            let ticket = self.desk.ask(commit(&id, generation, "t", offset));
-            self.commits.push(Committed { ticket, offset, is_acknowledged: false });
+            self.commits.ask(&mut self.desk, &id, generation, offset);
         }
     }
 
@@ -153,51 +165,13 @@ impl World {
         self.generation = 0;
     }
 
-    fn act(&mut self, act: &Act) {
-        match *act {
-            Act::Step(who) => self.step(who),
-            Act::Leave(who) => {
-                let id = std::mem::take(&mut self.consumers[who]).id;
-                if !id.is_empty() {
-                    self.desk.ask(leave(&[&id]));
-                }
-            }
-            Act::Vanish(who) => self.consumers[who] = Consumer::default(),
-            Act::Pass(ms) => self.desk.pass(Duration::from_millis(ms.into())),
-            Act::Commit(who, offset) => self.commit(who, offset),
-            Act::Durable(steps) => self.desk.commit_steps(steps),
-            Act::Crash => self.crash(),
-        }
-        self.collect();
-    }
-
-    fn check(&mut self) {
-        self.check_owners();
-        self.check_log();
-    }
-
     /// Of one generation nobody owns what another one owns. Who is of an older one has not heard yet, and can't commit.
     fn check_owners(&self) {
-        let mut owners = BTreeSet::new();
-        for consumer in &self.consumers {
-            for partition in &consumer.owns {
-                let is_new = owners.insert((consumer.generation, *partition));
-                assert!(is_new, "partition {partition} has two owners in {}", consumer.generation);
-            }
-        }
-    }
-
-    /// What a coordinator would read now has the last commit that was acknowledged, or one behind it.
-    fn check_log(&self) {
-        let again = replayed(&self.desk.settings, &self.desk.log);
-        let found = again
-            .summaries(usize::MAX)
-            .next()
-            .and_then(|group| group.offsets.first().map(|(_, _, offset)| *offset));
-        let acknowledged = self.commits.iter().rposition(|commit| commit.is_acknowledged);
-        let Some(acknowledged) = acknowledged else { return };
-        let may_be = &self.commits[acknowledged..];
-        assert!(may_be.iter().any(|commit| Some(commit.offset) == found), "a commit is lost: {found:?}");
+        let consumers = self.consumers.iter().enumerate();
+        let each = |(who, of): (usize, &Consumer)| {
+            of.owns.iter().map(|partition| (who, (of.generation, *partition))).collect::<Vec<_>>()
+        };
+        assert_one_owner(consumers.flat_map(each));
     }
 }
 
@@ -228,28 +202,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
     fn no_partition_has_two_owners_and_no_commit_is_lost(acts in proptest::collection::vec(act(), 1..200)) {
-        let mut world = World::new();
-        for act in &acts {
-            world.act(act);
-            world.check();
-        }
+        lived::<Classics>(&acts);
     }
 }
 
-/// The property above says something only if lives come to generations that are assigned, and to commits.
 #[test]
 fn random_lives_are_lived() {
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut assigned, mut acknowledged, mut crashes) = (0, 0, 0);
-    for _ in 0..200 {
-        let acts = proptest::collection::vec(act(), 200).new_tree(&mut runner).unwrap().current();
-        let mut world = World::new();
-        for act in &acts {
-            world.act(act);
-            crashes += usize::from(matches!(act, Act::Crash));
-            assigned += usize::from(world.consumers.iter().filter(|of| !of.owns.is_empty()).count() > 1);
-        }
-        acknowledged += world.commits.iter().filter(|commit| commit.is_acknowledged).count();
-    }
-    assert!(assigned > 2000 && acknowledged > 250 && crashes > 300, "{assigned}, {acknowledged}, {crashes}");
+    each_moment::<Classics>(200, act, |world, act| {
+        crashes += usize::from(matches!(act, Act::Crash));
+        assigned += usize::from(world.consumers.iter().filter(|of| !of.owns.is_empty()).count() > 1);
+        acknowledged += world.commits.acknowledged();
+    });
+    assert!(assigned > 2000 && acknowledged > 2000 && crashes > 300, "{assigned}, {acknowledged}, {crashes}");
 }

@@ -9,6 +9,7 @@ use wire::primitive::Uuid;
 use super::target::compiled;
 use super::{AWAY, ConsumerGroup, Member, Refusal, nothing, reconcile, refusal};
 use crate::group::command::{ConsumerBeat, ConsumerBeatReply};
+use crate::group::planted::planted;
 use crate::group::timers::About;
 use crate::group::{GroupSettings, Step};
 use crate::record::{
@@ -173,7 +174,7 @@ impl ConsumerGroup {
         let current = &self.members[id].current;
         let target = self.targets.get(id).unwrap_or(nothing());
         let taken = self.taken_by_others(id);
-        let is_free = |topic: Uuid, number: i32| !taken.contains(&(topic, number));
+        let is_free = |topic: Uuid, number: i32| planted!(TakenIsFree) || !taken.contains(&(topic, number));
         let next = reconcile::next(current, target, self.target_epoch.epoch, owned, is_free);
         if next != *current {
             self.write(step, ConsumerRecord::Current { member: id.clone(), value: Some(next) });
@@ -184,7 +185,10 @@ impl ConsumerGroup {
     /// What other members have, or have still to give up.
     pub(super) fn taken_by_others(&self, id: &Arc<str>) -> HashSet<(Uuid, i32)> {
         let others = self.members.iter().filter(|(other, _)| *other != id);
-        let held = others.flat_map(|(_, member)| [&member.current.assigned, &member.current.revoking]);
+        let held = others.flat_map(|(_, member)| {
+            let revoking = (!planted!(RevokingIsFree)).then_some(&member.current.revoking);
+            [Some(&member.current.assigned), revoking].into_iter().flatten()
+        });
         let each = held.flat_map(|held| {
             held.iter().flat_map(|(topic, numbers)| numbers.keys().map(|number| (*topic, *number)))
         });
