@@ -61,7 +61,7 @@ fn values(name: &str, rule: &Rule) -> Values {
         Rule::Flag => Values::Flag,
         // One directory here, several in Kafka.
         Rule::Text { .. } if name == "log.dirs" => Values::List,
-        Rule::Choice(_) | Rule::Text { .. } => Values::Text,
+        Rule::Choice(_) | Rule::ChoiceInAnyCase(_) | Rule::Text { .. } => Values::Text,
         Rule::List { .. } => Values::List,
     }
 }

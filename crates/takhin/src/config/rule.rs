@@ -56,6 +56,8 @@ pub(crate) enum Rule {
     Flag,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Likewise, in small or capital letters.
+    ChoiceInAnyCase(&'static [&'static str]),
     /// A text for which `fits` holds; `allowed` says it in words.
     Text { allowed: &'static str, fits: fn(&str) -> bool },
     /// A list of such texts.
@@ -77,6 +79,10 @@ impl Rule {
                 };
                 items.iter().all(|item| fits(item)).then_some(Raw::List(items))
             }
+            (Self::ChoiceInAnyCase(words), Raw::Text(text)) => {
+                let word = words.iter().find(|word| word.eq_ignore_ascii_case(text.trim()))?;
+                Some(Raw::Text((*word).to_owned()))
+            }
             (_, Raw::Text(text)) => self.fits_text(text.trim()).then(|| Raw::Text(text.trim().to_owned())),
             _ => None,
         }
@@ -91,7 +97,7 @@ impl Rule {
             Self::Flag => matches!(text, "true" | "false"),
             Self::Choice(words) => words.contains(&text),
             Self::Text { fits, .. } => fits(text),
-            Self::List { .. } => false,
+            Self::ChoiceInAnyCase(_) | Self::List { .. } => false,
         }
     }
 }
@@ -111,6 +117,7 @@ impl fmt::Display for Rule {
             }
             Self::Flag => f.write_str("true or false"),
             Self::Choice(words) => write!(f, "one of {}", words.join(", ")),
+            Self::ChoiceInAnyCase(words) => write!(f, "one of {}, in any case", words.join(", ")),
             Self::Text { allowed, .. } => f.write_str(allowed),
             Self::List { allowed, .. } => write!(f, "a list of {allowed}"),
         }

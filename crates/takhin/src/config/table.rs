@@ -220,7 +220,7 @@ table! {
         /// Which groups with members change their protocol: to the consumer protocol when a member that speaks it joins, to the classic one
         /// when the last such member leaves. `disabled` also keeps members of the classic protocol out of groups of the other. A group
         /// without members always may.
-        consumer_migration: GroupMigration = "kafka.group.consumer.migration.policy", Rule::Choice(GroupMigration::WORDS), "bidirectional";
+        consumer_migration: GroupMigration = "kafka.group.consumer.migration.policy", Rule::ChoiceInAnyCase(GroupMigration::WORDS), "bidirectional";
         /// Characters that a client may keep with a committed offset.
         metadata_max: u32 = "kafka.offset.metadata.max.bytes", integer(0, INT_MAX, "characters"), "4096";
         /// How long committed offsets are kept that nobody needs: since the group has lost its last member, or, where it never had

@@ -80,6 +80,19 @@ fn every_choice_is_read_and_others_are_refused() {
     }
 }
 
+/// Could break: Kafka takes some words in any case, and files that say so are moved from there.
+#[test]
+fn a_choice_in_any_case_is_the_word_that_it_stands_for() {
+    let rule = Rule::ChoiceInAnyCase(&["upgrade", "disabled"]);
+    for (text, stands_for) in
+        [("upgrade", Some("upgrade")), (" UpGrade ", Some("upgrade")), ("up", None), ("", None)]
+    {
+        let word = stands_for.map(|word| Raw::Text(word.to_owned()));
+        assert_eq!(rule.accept(&Raw::Text(text.to_owned())), word, "{text}");
+    }
+    assert!(resolve("kafka.group.consumer.migration.policy", "Bidirectional").is_ok());
+}
+
 #[test]
 fn a_flag_is_true_or_false() {
     let rule = Rule::Flag;
