@@ -27,7 +27,7 @@ pub use buffer::{AlignedBuffer, BLOCK_BYTES};
 pub use error::{DiskError, Operation};
 pub use lock::{DirLock, LockError};
 pub use mapped::CachedBytes;
-pub use real::RealDisk;
+pub use real::{DiskUse, RealDisk};
 pub use space::{Space, WriteMode};
 
 /// What a file is opened for.

@@ -7,7 +7,7 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{FallocateFlags, FileType, Mode, OFlags};
@@ -20,6 +20,36 @@ use super::{
 
 /// Written at once where a file system can't reserve space.
 const ZEROS_BYTES: usize = 1 << 20;
+
+/// Of the process: its files are opened in many places, and whoever watches it asks for all.
+static READS: AtomicU64 = AtomicU64::new(0);
+static WRITES: AtomicU64 = AtomicU64::new(0);
+static ERRORS: AtomicU64 = AtomicU64::new(0);
+
+/// What the process has done with files of [`RealDisk`] since it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskUse {
+    /// Reads that succeeded, from the page cache or past it; not what is sent from a mapping of pages that lie in memory.
+    pub reads: u64,
+    /// Writes that succeeded.
+    pub writes: u64,
+    /// Reads, writes, syncs and changes of size that failed. Opening and removing are not among them: a name that is not
+    /// there is often what was asked.
+    pub errors: u64,
+}
+
+impl DiskUse {
+    /// Up to now.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let [reads, writes, errors] = [&READS, &WRITES, &ERRORS].map(|count| count.load(Ordering::Relaxed));
+        Self { reads, writes, errors }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
 
 /// The machine's own disk.
 #[derive(Clone, Copy, Debug, Default)]
@@ -165,16 +195,19 @@ impl DiskFile for RealFile {
                 Err(errno) => return Err(self.error(Operation::Read, errno)),
             }
         }
+        count(&READS);
         Ok(filled)
     }
 
     fn cached(&self, position: u64, len: usize) -> Result<Option<CachedBytes>, DiskError> {
-        CachedBytes::of_file(self.fd.as_fd(), position, len)
-            .map_err(|error| DiskError::new(Operation::Read, &self.path, error))
+        CachedBytes::of_file(self.fd.as_fd(), position, len).map_err(|error| {
+            count(&ERRORS);
+            DiskError::new(Operation::Read, &self.path, error)
+        })
     }
 
     fn bring_in(&self, position: u64, len: usize) -> Option<CachedBytes> {
-        CachedBytes::bring_in(self.fd.as_fd(), position, len).ok().flatten()
+        CachedBytes::bring_in(self.fd.as_fd(), position, len).ok().flatten().inspect(|_| count(&READS))
     }
 
     fn read_past_cache(
@@ -200,6 +233,7 @@ impl DiskFile for RealFile {
                 Err(errno) => return Err(self.error(Operation::Read, errno)),
             }
         }
+        count(&READS);
         Ok(lead..filled.clamp(lead, lead + len))
     }
 
@@ -250,6 +284,7 @@ impl DiskFile for RealFile {
 
 impl RealFile {
     fn error(&self, operation: Operation, errno: Errno) -> DiskError {
+        count(&ERRORS);
         DiskError::new(operation, &self.path, errno)
     }
 
@@ -271,6 +306,7 @@ impl RealFile {
                 Err(errno) => return Err(errno),
             }
         }
+        count(&WRITES);
         Ok(())
     }
 

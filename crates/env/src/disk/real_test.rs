@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use super::{Access, AlignedBuffer, Caching, DirLock, Disk, LockError, RealDisk};
+use super::{Access, AlignedBuffer, Caching, DirLock, Disk, DiskUse, LockError, RealDisk};
 
 /// A directory of its own for a test, removed afterwards.
 struct Scratch(PathBuf);
@@ -123,4 +123,20 @@ fn a_directory_is_locked_once_and_free_again_afterwards() {
     assert!(matches!(DirLock::acquire(&scratch.0), Err(LockError::InUse { .. })));
     drop(held);
     DirLock::acquire(&scratch.0).unwrap();
+}
+
+#[test]
+fn calls_that_fail_are_counted_apart_from_those_that_succeed() {
+    // Could break: an error that only its caller hears of, or one that counts as a write. Other tests count here, too.
+    let scratch = Scratch::new("counts");
+    let path = scratch.0.join("file");
+    let before = DiskUse::of_process();
+    let file = RealDisk.open(&path, Access::CreateNew, Caching::Cached).unwrap();
+    file.write_at(b"abc", 0).unwrap();
+    file.read_at(&mut [0; 3], 0).unwrap();
+    let after = DiskUse::of_process();
+    assert!(after.writes > before.writes && after.reads > before.reads);
+    let read_only = RealDisk.open(&path, Access::Read, Caching::Cached).unwrap();
+    read_only.write_at(b"abc", 0).unwrap_err();
+    assert!(DiskUse::of_process().errors > after.errors);
 }
