@@ -170,6 +170,52 @@ def test_durations_of_requests_are_told_by_api(start_broker, topic_name):
     assert requests == {"Produce": 10, "Fetch": 2}
 
 
+def test_requests_are_counted_by_topic(start_broker, topic_name):
+    """Could break: a topic's count that is another's, a request that counts for each of its partitions, a clock without the wait."""
+    broker = start_broker()
+    first, second = (create(broker, topic_name(), partitions=2) for _ in range(2))
+    batch = raw.batch([b"a", b"b", b"c"])
+    with raw.Connection(broker) as connection:
+        for _ in range(4):
+            assert raw.produce(connection, first, batch)["ErrorCode"] == 0
+        assert raw.produce(connection, first, raw.batch([b"a"], crc=1))["ErrorCode"] == 2
+        both = [{"Index": index, "Records": batch} for index in range(2)]
+        topics = [{"Name": second, "PartitionData": both}]
+        connection.ask("Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=topics)
+        answered = raw.fetch(connection, first, 0)["Records"]
+        raw.fetch(connection, first, 12, max_wait_ms=700)
+    found = watch.metrics(broker)
+
+    def counted(name):
+        names = {labels["topic"]: count for labels, count in found[f"takhin_{name}"]}
+        return names.get(first, 0), names.get(second, 0)
+
+    assert counted("produce_requests_total") == (5, 1)
+    assert counted("produce_messages_total") == (12, 6)
+    assert counted("produce_bytes_total") == (4 * len(batch), 2 * len(batch))
+    assert counted("produce_latency_seconds_count") == (5, 1)
+    assert counted("fetch_requests_total") == (2, 0)
+    assert counted("fetch_latency_seconds_count") == (2, 0)
+    assert 0.7 <= counted("fetch_latency_seconds_sum")[0] < 5
+    assert counted("fetch_bytes_total") == (len(answered), 0) != (0, 0)
+    assert watch.value(found, "takhin_metrics_topics_left_out") == 0
+    assert watch.value(found, "takhin_storage_io_writes_total") > 0
+    assert watch.value(found, "takhin_storage_io_errors_total") == 0
+
+
+@pytest.mark.parametrize("partitions_max", [0, 3])
+def test_series_by_partition_are_bounded(start_broker, topic_name, partitions_max):
+    """Could break: a bound that holds for some metrics only, or leaves out without saying so."""
+    broker = start_broker({"metrics.partitions.max": partitions_max})
+    create(broker, topic_name(), partitions=5)
+    found = watch.metrics(broker)
+    by_partition = {name for name, values in found.items() if any("partition" in labels for labels, _ in values)}
+    assert all(len(found[name]) == partitions_max for name in by_partition)
+    assert bool(by_partition) == bool(partitions_max)
+    assert watch.value(found, "takhin_storage_partitions") == 5
+    assert watch.value(found, "takhin_metrics_partitions_left_out") == 5 - partitions_max
+
+
 def test_a_scrape_of_many_partitions_holds_nobody_up(start_broker, topic_name):
     """Could break: the thread of all connections walks over every partition, or writes the text."""
     broker = start_broker()

@@ -24,6 +24,7 @@ pub(crate) struct Counters {
     requests: Vec<Cell<u64>>,
     /// By key.
     durations: Vec<DurationCells>,
+    fetches: Cell<u64>,
     /// Touched where a request fails only.
     errors: RefCell<BTreeMap<(ApiKey, ErrorCode), u64>>,
 }
@@ -60,6 +61,7 @@ impl Default for Counters {
             bytes_sent: Cell::default(),
             requests: vec![Cell::new(0); KEYS * VERSIONS],
             durations: (0..KEYS).map(|_| DurationCells::default()).collect(),
+            fetches: Cell::default(),
             errors: RefCell::default(),
         }
     }
@@ -94,6 +96,12 @@ impl Counters {
         if let Some(durations) = usize::try_from(key.code()).ok().and_then(|key| self.durations.get(key)) {
             durations.add(duration);
         }
+    }
+
+    /// The number of one more fetch that is answered, from 1 on.
+    pub(crate) fn next_fetch(&self) -> u64 {
+        add(&self.fetches, 1);
+        self.fetches.get()
     }
 
     /// An answer was encoded that had these error codes, each so often ([`wire::primitive::Writer::errors`]).

@@ -13,6 +13,7 @@
 //! | `counters` | what the thread counts |
 //! | `durations` | how long things took |
 //! | `flows` | who produces to what |
+//! | `topic_traffic` | what is asked of each topic |
 //! | `groups` | the coordinators of groups: their place, their records, their time |
 //! | `observe` | what the broker tells of itself |
 //! | `error_map` | our errors to Kafka's codes: the only place |
@@ -38,6 +39,7 @@ mod memory_pool;
 mod observe;
 mod pump;
 pub mod server;
+mod topic_traffic;
 mod topics;
 
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
@@ -52,3 +54,4 @@ pub use observe::{Observation, Observer, PartitionStats};
 pub use server::{Broker, BrokerOptions, ListenerOptions, ServeError, Server};
 pub use storage::partition_log::MergeCounts;
 pub use storage::wal::SYNC_TIME_BOUNDS_US;
+pub use topic_traffic::TopicTraffic;

@@ -20,6 +20,7 @@ use crate::counters::Traffic;
 use crate::flows::{OldReader, TopicFlows};
 use crate::groups::GroupWork;
 use crate::server::Broker;
+use crate::topic_traffic::TopicTraffic;
 
 /// Questions that may wait.
 const ASKED_MAX: usize = 16;
@@ -27,6 +28,11 @@ const ASKED_MAX: usize = 16;
 const GROUPS_SHOWN_MAX: usize = 1000;
 /// Committed offsets that are told of: they are gathered where requests are served, and Prometheus keeps a series for each.
 const OFFSETS_SHOWN_MAX: usize = 10_000;
+
+/// Topics whose requests are told of.
+const TOPICS_SHOWN_MAX: usize = 1000;
+/// Partitions that are gathered at a time: some tens of microseconds in which no request is served.
+const GATHERED_AT_ONCE: usize = 500;
 
 /// Asks a broker how it stands; clones ask the same one. May go to any thread.
 #[derive(Clone)]
@@ -40,6 +46,10 @@ pub struct Observation {
     pub traffic: Traffic,
     /// The node behind it.
     pub node: NodeStats,
+    /// What was asked of topics: of those with the most requests.
+    pub topics: Vec<TopicTraffic>,
+    /// How many more topics were asked something of.
+    pub topics_left_out: usize,
     /// What was sent to each topic and by whom, most batches first.
     pub flows: Vec<TopicFlows>,
     /// Clients that read in versions that do not know every codec.
@@ -137,17 +147,26 @@ pub(crate) fn answer_observers(
     let broker = broker.clone();
     env::spawn_local(async move {
         while let Some(tell) = asked.recv().await {
+            // Requests are served between one part and the next.
+            let logs = logs(&broker).await;
+            let group_summaries = broker.groups.summaries(GROUPS_SHOWN_MAX, OFFSETS_SHOWN_MAX);
+            env::yield_now().await;
+            let (topics, topics_left_out) = broker.topic_traffic(TOPICS_SHOWN_MAX);
+            let flows = broker.flows.topics(&broker.node().image());
+            env::yield_now().await;
             let observation = Observation {
                 traffic: broker.traffic(),
                 node: broker.node().stats(),
-                flows: broker.flows.topics(&broker.node().image()),
+                topics,
+                topics_left_out,
+                flows,
                 old_readers: broker.flows.old_readers(Instant::now()),
                 groups: broker.groups.counts(),
-                group_summaries: broker.groups.summaries(GROUPS_SHOWN_MAX, OFFSETS_SHOWN_MAX),
+                group_summaries,
                 group_work: broker.groups.work(),
                 are_groups_ready: broker.groups.is_ready(),
                 kafka_port,
-                logs: logs(&broker),
+                logs,
                 disk: disk.clone(),
                 dir: dir.clone(),
             };
@@ -158,15 +177,38 @@ pub(crate) fn answer_observers(
     Observer { ask }
 }
 
-fn logs(broker: &Broker) -> Vec<(Arc<str>, LogReader)> {
-    let (image, partitions) = (broker.node().image(), broker.node().partitions());
+/// The logs of all partitions that this node leads, in pieces, between which requests are served. What is created or deleted
+/// meanwhile may be among them or not.
+async fn logs(broker: &Broker) -> Vec<(Arc<str>, LogReader)> {
     let mut logs = Vec::new();
-    for topic in image.topics() {
-        for partition in (0..).take(topic.shards.len()) {
+    let mut from: Option<(Arc<str>, i32)> = Some(("".into(), 0));
+    while let Some((topic, partition)) = from {
+        from = gather(broker, &topic, partition, &mut logs);
+        env::yield_now().await;
+    }
+    logs
+}
+
+/// Gathers some logs from a partition of a topic on; where the next piece begins, if there is one.
+fn gather(
+    broker: &Broker,
+    from_topic: &str,
+    from_partition: i32,
+    logs: &mut Vec<(Arc<str>, LogReader)>,
+) -> Option<(Arc<str>, i32)> {
+    let (image, partitions) = (broker.node().image(), broker.node().partitions());
+    let mut left = GATHERED_AT_ONCE;
+    for topic in image.topics_from(from_topic) {
+        let first = if &*topic.name == from_topic { from_partition } else { 0 };
+        for (partition, _) in (0..).zip(&topic.shards).skip(usize::try_from(first).unwrap_or(0)) {
+            if left == 0 {
+                return Some((topic.name.clone(), partition));
+            }
+            left -= 1;
             if let Some(found) = partitions.find(&PartitionId { topic_id: topic.id, partition }) {
                 logs.push((topic.name.clone(), found.reader.clone()));
             }
         }
     }
-    logs
+    None
 }

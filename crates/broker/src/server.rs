@@ -28,6 +28,7 @@ use crate::groups::{self, GroupHost, GroupOptions};
 use crate::memory_pool::MemoryPool;
 use crate::observe::{self, Observer};
 use crate::pump::{Pump, Waiter};
+use crate::topic_traffic::TopicTraffic;
 use crate::topics::{TopicHandle, Topics};
 
 /// How long a broker that stops waits for requests under way.
@@ -153,6 +154,11 @@ impl Broker {
     /// What was counted so far.
     pub(crate) fn traffic(&self) -> Traffic {
         self.counters.traffic(self.connections.borrow().len())
+    }
+
+    /// What was asked of the topics with the most requests, and how many topics there are besides.
+    pub(crate) fn topic_traffic(&self, topics_max: usize) -> (Vec<TopicTraffic>, usize) {
+        self.topics.traffic(&self.node.image(), topics_max)
     }
 
     /// A produce request was begun: from now on time-outs are looked at, until none is left.

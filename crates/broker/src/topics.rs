@@ -14,6 +14,7 @@ use storage::id::{PartitionId, TopicId};
 
 use crate::configs::TopicConfig;
 use crate::groups::OFFSETS_TOPIC;
+use crate::topic_traffic::{AllTopicCells, TopicCells, TopicTraffic};
 
 /// Topics that Kafka calls internal: only coordinators write to them.
 const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
@@ -28,16 +29,18 @@ pub(crate) struct TopicHandle {
     pub(crate) topic: Arc<Topic>,
     pub(crate) is_internal: bool,
     pub(crate) config: TopicConfig,
+    /// What is asked of it.
+    pub(crate) traffic: Rc<TopicCells>,
     /// Filled as they are asked for.
     partitions: RefCell<Vec<Option<Rc<Partition>>>>,
 }
 
 impl TopicHandle {
-    fn new(topic: &Arc<Topic>, defaults: &TopicConfig) -> Rc<Self> {
+    fn new(topic: &Arc<Topic>, defaults: &TopicConfig, traffic: Rc<TopicCells>) -> Rc<Self> {
         let config = defaults.overridden_by(&topic.configs);
         let partitions = RefCell::new(vec![None; topic.shards.len()]);
         let is_internal = is_internal(&topic.name);
-        Rc::new(Self { topic: topic.clone(), is_internal, config, partitions })
+        Rc::new(Self { topic: topic.clone(), is_internal, config, traffic, partitions })
     }
 
     /// One of its partitions; `None` when there is no such number, or it is just being created.
@@ -61,6 +64,7 @@ pub(crate) struct Topics {
     version: Cell<u64>,
     by_name: RefCell<HashMap<Box<str>, Rc<TopicHandle>, FxBuildHasher>>,
     by_id: RefCell<HashMap<TopicId, Rc<TopicHandle>, FxBuildHasher>>,
+    traffic: AllTopicCells,
     broker_id: i32,
     /// What the broker was started with.
     started_with: TopicConfig,
@@ -80,7 +84,7 @@ impl Topics {
         if let Some(topic) = self.by_name.borrow().get(name) {
             return Some(topic.clone());
         }
-        image.topic(name).map(|topic| self.remember(topic))
+        image.topic(name).map(|topic| self.remember(topic, image))
     }
 
     /// The topic with this id in an image of `version`.
@@ -89,7 +93,7 @@ impl Topics {
         if let Some(topic) = self.by_id.borrow().get(&id) {
             return Some(topic.clone());
         }
-        image.topic_by_id(id).map(|topic| self.remember(topic))
+        image.topic_by_id(id).map(|topic| self.remember(topic, image))
     }
 
     fn refresh(&self, version: u64, image: &Image) {
@@ -101,8 +105,14 @@ impl Topics {
         }
     }
 
-    fn remember(&self, topic: &Arc<Topic>) -> Rc<TopicHandle> {
-        let handle = TopicHandle::new(topic, &self.defaults.borrow());
+    /// What was asked of the topics that there are: see [`AllTopicCells::read`].
+    pub(crate) fn traffic(&self, image: &Image, topics_max: usize) -> (Vec<TopicTraffic>, usize) {
+        self.traffic.read(image, topics_max)
+    }
+
+    fn remember(&self, topic: &Arc<Topic>, image: &Image) -> Rc<TopicHandle> {
+        let traffic = self.traffic.of(topic.id, image);
+        let handle = TopicHandle::new(topic, &self.defaults.borrow(), traffic);
         self.by_name.borrow_mut().insert((&*topic.name).into(), handle.clone());
         self.by_id.borrow_mut().insert(topic.id, handle.clone());
         handle

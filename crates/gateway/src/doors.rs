@@ -43,6 +43,8 @@ pub struct GatewayOptions {
     pub metrics: Option<DoorOptions>,
     /// `/health` and below.
     pub health: Option<DoorOptions>,
+    /// Partitions that have series of their own, in the order of their topics' names; 0: none has.
+    pub partitions_max: usize,
     /// The program's version, to be told.
     pub version: &'static str,
 }
@@ -83,6 +85,7 @@ pub(crate) struct Watched {
     pub(crate) is_stopping: AtomicBool,
     pub(crate) began: Instant,
     pub(crate) began_at: WallTime,
+    pub(crate) partitions_max: usize,
     pub(crate) version: &'static str,
 }
 
@@ -115,6 +118,7 @@ impl Gateway {
             is_stopping: AtomicBool::new(false),
             began: Instant::now(),
             began_at: WallTime::now(),
+            partitions_max: options.partitions_max,
             version: options.version,
         });
         let wanted = [

@@ -120,6 +120,7 @@ fn gateway_options(config: &Config) -> GatewayOptions {
     GatewayOptions {
         metrics: metrics.enabled.then(|| door(&metrics.host, metrics.port)),
         health: health.enabled.then(|| door(&health.host, health.port)),
+        partitions_max: usize::try_from(metrics.partitions_max).unwrap_or(usize::MAX),
         version: env!("CARGO_PKG_VERSION"),
     }
 }

@@ -18,6 +18,7 @@ use wire::primitive::{Message, Uuid, Writer};
 use wire::record::RecordErrors;
 
 use crate::counters::Counters;
+use crate::topic_traffic::TopicCells;
 use crate::topics::TopicHandle;
 
 /// The number of a slot, counted over the connection's life.
@@ -140,7 +141,18 @@ impl Replies {
             let slot = self.slots.pop_front().expect("a slot is at the front");
             self.first += 1;
             counters.answered(ApiKey::Produce, &slot.encode(&mut self.out));
-            counters.took(ApiKey::Produce, now.since(slot.read_at));
+            let took = now.since(slot.read_at);
+            counters.took(ApiKey::Produce, took);
+            each_topic(&slot.parts, |traffic| traffic.produce_ended(took));
+        }
+    }
+}
+
+/// Goes through the topics of a produce request that there are.
+pub(crate) fn each_topic(parts: &[Part], count: impl Fn(&TopicCells)) {
+    for of_topic in parts.chunk_by(|a, b| a.topic.is_same(&b.topic)) {
+        if let PartTopic::Known(topic) = &of_topic[0].topic {
+            count(&topic.traffic);
         }
     }
 }

@@ -83,7 +83,7 @@ impl Image {
     }
 
     /// All topics in the order of their names.
-    pub fn topics(&self) -> impl Iterator<Item = &Arc<Topic>> {
+    pub fn topics(&self) -> impl ExactSizeIterator<Item = &Arc<Topic>> {
         self.by_name.values()
     }
 

@@ -19,8 +19,8 @@ pub(super) fn of_topics(flows: &[TopicFlows], page: &mut Page<'_>) -> fmt::Resul
     let rows: Vec<_> = shown.iter().map(each).collect();
     let names = [
         "takhin_batch_topic_sent",
-        "takhin_batch_topic_sent_records",
-        "takhin_batch_topic_sent_bytes",
+        "takhin_produce_messages",
+        "takhin_produce_bytes",
         "takhin_batch_topic_commits",
         "takhin_batch_topic_commit_records",
         "takhin_batch_topic_wait_seconds",

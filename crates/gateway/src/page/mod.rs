@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use broker::{Durations, Observation, PartitionStats, RECORDS_PER_GROUP_BOUNDS, SYNC_TIME_BOUNDS_US};
 use env::WallTime;
+use env::disk::DiskUse;
 use env::machine::ProcessUse;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -22,6 +23,7 @@ mod flows;
 mod groups;
 #[cfg(test)]
 mod page_test;
+mod topics;
 
 /// The whole page, in Prometheus's text format.
 pub(crate) fn text(observation: Observation, watched: &Watched) -> Result<String, fmt::Error> {
@@ -30,6 +32,7 @@ pub(crate) fn text(observation: Observation, watched: &Watched) -> Result<String
         observation,
         process: env::machine::process_use(),
         began_at: watched.began_at,
+        partitions_max: watched.partitions_max,
         version: watched.version,
     }));
     let mut text = String::with_capacity(16 << 10);
@@ -41,6 +44,7 @@ struct Observed {
     observation: Observation,
     process: ProcessUse,
     began_at: WallTime,
+    partitions_max: usize,
     version: &'static str,
 }
 
@@ -59,13 +63,25 @@ impl Collector for Observed {
         self.wal(&mut page)?;
         self.tails_and_cuts(&mut page)?;
         self.batching(&mut page)?;
+        topics::of_topics(&self.observation, &mut page)?;
         flows::of_topics(&self.observation.flows, &mut page)?;
         flows::of_segments(&partitions, &mut page)?;
         flows::of_clients(&self.observation.flows, &mut page)?;
         self.checkpoints(&mut page)?;
         self.disk(&mut page)?;
-        groups::of_groups(&self.observation, &partitions, &mut page)?;
-        of_partitions(&partitions, &mut page)
+        let shown = &partitions[..partitions.len().min(self.partitions_max)];
+        groups::of_groups(&self.observation, shown, &mut page)?;
+        page.gauge(
+            "takhin_storage_partitions",
+            "Partitions that this broker leads.",
+            partitions.len() as u64,
+        )?;
+        page.gauge(
+            "takhin_metrics_partitions_left_out",
+            "Those without series of their own: there are more than metrics.partitions.max.",
+            (partitions.len() - shown.len()) as u64,
+        )?;
+        of_partitions(shown, &mut page)
     }
 }
 
@@ -210,7 +226,7 @@ impl Observed {
         page.counter("takhin_storage_cuts", "Cuts of partitions' tails written into segments.", store.cuts)?;
         page.counter("takhin_storage_cut_batches", "Record batches in them.", store.batches)?;
         page.counter("takhin_storage_cut_bytes", "Their bytes.", store.bytes)?;
-        page.counter("takhin_storage_io_writes", "Writes into segments.", store.writes)?;
+        page.counter("takhin_storage_cut_writes", "Writes into segments.", store.writes)?;
         page.counter("takhin_storage_segments_created", "Segment files created.", store.segments_created)?;
         page.counter("takhin_storage_segments_removed", "Segment files removed.", store.segments_removed)?;
         page.gauge("takhin_storage_segment_files_open", "Segment files open.", store.files_open)
@@ -293,6 +309,10 @@ impl Observed {
 
     fn disk(&self, page: &mut Page<'_>) -> fmt::Result {
         let node = &self.observation.node;
+        let files = DiskUse::of_process();
+        page.counter("takhin_storage_io_reads", "Reads of files.", files.reads)?;
+        page.counter("takhin_storage_io_writes", "Writes to files.", files.writes)?;
+        page.counter("takhin_storage_io_errors", "Failed reads, writes and syncs of files.", files.errors)?;
         if let Some(space) = self.observation.space() {
             page.gauge(
                 "takhin_storage_free_bytes",
@@ -319,7 +339,6 @@ impl Observed {
 }
 
 fn of_partitions(partitions: &[PartitionStats<'_>], page: &mut Page<'_>) -> fmt::Result {
-    page.gauge("takhin_storage_partitions", "Partitions that this broker leads.", partitions.len() as u64)?;
     let mut each = |name, help, value: fn(&PartitionStats<'_>) -> u64| {
         let labelled = |of: &PartitionStats<'_>| {
             let labels = ([("topic", of.topic.to_owned())], [("partition", of.partition)]);

@@ -268,6 +268,9 @@ table! {
         host: String = "metrics.host", Rule::Text { allowed: "an IP address or a host name", fits: listener::is_host }, "0.0.0.0";
         /// Port to bind: 0 takes a free one, which the start prints.
         port: u16 = "metrics.port", integer(0, PORT_MAX, ""), "9090";
+        /// Partitions that have series of their own, those of a group's lag included: the first by their topics' names; 0 is
+        /// none. `takhin_metrics_partitions_left_out` says how many there are besides.
+        partitions_max: u32 = "metrics.partitions.max", integer(0, 1_000_000, ""), "10000";
     }
 
     /// The HTTP port for those who ask whether it works: `/health`, `/health/ready`, `/health/live`.

@@ -76,6 +76,7 @@ pub(crate) async fn answer(
 }
 
 async fn handle(broker: &Rc<Broker>, caller: &Caller<'_>, request: FetchRequest<'_>) -> Fetched {
+    let read_at = caller.connection.last_active.get();
     let opened = broker.fetch_sessions.borrow_mut().open(&request, caller.version, Instant::now());
     let (context, wanted) = match opened {
         Ok(opened) => opened,
@@ -88,6 +89,7 @@ async fn handle(broker: &Rc<Broker>, caller: &Caller<'_>, request: FetchRequest<
     let is_follower = replica_id(caller, &request) >= 0;
     let mut visit = Visit::new(broker, context, wanted);
     let (looks, share) = if is_follower { visit.refuse() } else { visit.read(&request).await };
+    visit.count(&looks, Instant::now().since(read_at));
     let mut looks = looks.into_iter().map(Some).collect::<Vec<_>>();
     let answer_of = |(target, wanted): (&Target, &Wanted)| {
         let partition = wanted.key.partition;

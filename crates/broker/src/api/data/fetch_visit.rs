@@ -17,6 +17,7 @@ use super::fetch_read::{self, Ask, Look};
 use super::fetch_session::{Context, Seen, TopicKey, Wanted};
 use crate::memory_pool::Share;
 use crate::server::Broker;
+use crate::topic_traffic::TopicCells;
 
 /// Memory of an answer that takes no share of what all answers may hold.
 const UNCOUNTED_BYTES: usize = 16 << 10;
@@ -35,6 +36,8 @@ pub(super) enum Target {
 pub(super) struct Led {
     partition: Rc<Partition>,
     pub(super) leader_epoch: i32,
+    /// What is asked of its topic.
+    traffic: Rc<TopicCells>,
     ask: Ask,
 }
 
@@ -76,7 +79,7 @@ impl<'b> Visit<'b> {
                 let leader_epoch = self.broker.node().leader_epoch(log.shard(), partition.epoch_base);
                 self.targets.push(Target::Led(self.led.len()));
                 let ask = Ask { log, asked: wanted.asked, leader_epoch };
-                self.led.push(Led { partition, leader_epoch, ask });
+                self.led.push(Led { partition, leader_epoch, traffic: topic.traffic.clone(), ask });
             }
         }
         self.wanted.extend(wanted);
@@ -161,6 +164,14 @@ impl<'b> Visit<'b> {
                 share = Some(self.broker.answers.wait_for(memory).await);
                 looks = fetch_read::look(&self.asks(), bytes_max).await;
             }
+        }
+    }
+
+    /// Counts what was found; `took` is the time from reading the request on.
+    pub(super) fn count(&self, looks: &[Look], took: Duration) {
+        let number = self.broker.counters.next_fetch();
+        for (led, look) in self.led.iter().zip(looks) {
+            led.traffic.fetched(number, look.bytes(), took);
         }
     }
 

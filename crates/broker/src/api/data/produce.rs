@@ -22,10 +22,11 @@ use super::batch_check::{
     self, Check, RECORD_ERRORS_MAX, Refusal, Verdicts, check_batch, only_batch, refusal,
 };
 use crate::connection::Connection;
-use crate::connection::replies::{Part, PartAnswer, PartTopic, Slot};
+use crate::connection::replies::{self, Part, PartAnswer, PartTopic, Slot};
 use crate::flows::{Flow, FlowKey, SentBatch};
 use crate::pump::{Counted, Waiter};
 use crate::server::Broker;
+use crate::topic_traffic::TopicCells;
 use crate::topics::TopicHandle;
 
 /// The first version in which a producer may send zstd (KIP-110).
@@ -117,6 +118,7 @@ pub(crate) fn start(
     let Sorted { parts, checked, .. } = sorted;
     // Only now: what is heavy comes here a second time.
     broker.counters.requested(request.key, version);
+    replies::each_topic(&parts, TopicCells::produce_began);
     let now = Instant::now();
     let sender = Sender { broker, connection, client_id: request.client_id, now };
     if produce.acks == 0 {
