@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use storage::id::{ShardId, TopicId};
 
+use super::quota::{Quota, QuotaChanges, QuotaEntity};
 use super::record::{ConfigChanges, ConfigKind, Record, TopicRecord};
+use super::scram::{ScramCredential, ScramMechanism};
 use super::topic::collision_key;
 
 /// A topic; never changed, a change makes a new one.
@@ -38,6 +40,12 @@ pub enum Applied {
     TopicConfigsChanged(Arc<Topic>),
     /// What is no topic has other configs now.
     ConfigsChanged,
+    /// Clients have other quotas now.
+    QuotasChanged,
+    /// The user has this credential now, or none.
+    ScramChanged,
+    /// There was no such credential to be deleted: another request was first.
+    ScramUnknown,
     /// The topic has its partitions from the number `first` on by this record.
     PartitionsAdded {
         /// As it is now.
@@ -66,6 +74,9 @@ pub struct Image {
     by_collision_key: BTreeMap<String, Arc<str>>,
     /// Configs of what is no topic: those only that have any.
     configs: BTreeMap<(ConfigKind, String), BTreeMap<String, String>>,
+    /// Of those only that have any.
+    quotas: BTreeMap<QuotaEntity, BTreeMap<String, Quota>>,
+    scram: BTreeMap<(String, ScramMechanism), ScramCredential>,
     next_producer_id: i64,
 }
 
@@ -123,6 +134,18 @@ impl Image {
         self.configs.keys().filter(move |(of, _)| *of == kind).map(|(_, name)| name.as_str())
     }
 
+    /// All quotas, by whom they are for.
+    #[must_use]
+    pub fn quotas(&self) -> &BTreeMap<QuotaEntity, BTreeMap<String, Quota>> {
+        &self.quotas
+    }
+
+    /// All credentials, by user and mechanism.
+    #[must_use]
+    pub fn scram_credentials(&self) -> &BTreeMap<(String, ScramMechanism), ScramCredential> {
+        &self.scram
+    }
+
     /// Applies a committed record.
     pub fn apply(&mut self, record: Record) -> Applied {
         match record {
@@ -130,6 +153,10 @@ impl Image {
             Record::TopicDeleted(id) => self.delete(id),
             Record::TopicConfigsChanged { id, changes } => self.change_topic_configs(id, changes),
             Record::ConfigsChanged { kind, name, changes } => self.change_configs(kind, name, changes),
+            Record::QuotasChanged { entity, changes } => self.change_quotas(entity, changes),
+            Record::ScramChanged { user, mechanism, credential } => {
+                self.change_scram((user, mechanism), credential)
+            }
             Record::PartitionsAdded { id, first, shards } => self.add_partitions(id, first, shards),
             Record::ProducerIdsReserved { count } => {
                 let first = self.next_producer_id;
@@ -178,6 +205,28 @@ impl Image {
         Applied::ConfigsChanged
     }
 
+    fn change_quotas(&mut self, entity: QuotaEntity, changes: QuotaChanges) -> Applied {
+        let quotas = self.quotas.entry(entity.clone()).or_default();
+        change(quotas, changes);
+        if quotas.is_empty() {
+            self.quotas.remove(&entity);
+        }
+        Applied::QuotasChanged
+    }
+
+    fn change_scram(
+        &mut self,
+        key: (String, ScramMechanism),
+        credential: Option<ScramCredential>,
+    ) -> Applied {
+        match credential {
+            Some(credential) => _ = self.scram.insert(key, credential),
+            None if self.scram.remove(&key).is_none() => return Applied::ScramUnknown,
+            None => (),
+        }
+        Applied::ScramChanged
+    }
+
     fn change_topic_configs(&mut self, id: TopicId, changes: ConfigChanges) -> Applied {
         let Some(topic) = self.by_id.get_mut(&id) else {
             return Applied::TopicUnknown;
@@ -216,6 +265,15 @@ impl Image {
             let changes = configs.iter().map(set).collect();
             Record::ConfigsChanged { kind: *kind, name: name.clone(), changes }
         }));
+        records.extend(self.quotas.iter().map(|(entity, quotas)| {
+            let changes = quotas.iter().map(|(key, quota)| (key.clone(), Some(*quota))).collect();
+            Record::QuotasChanged { entity: entity.clone(), changes }
+        }));
+        records.extend(self.scram.iter().map(|((user, mechanism), credential)| Record::ScramChanged {
+            user: user.clone(),
+            mechanism: *mechanism,
+            credential: Some(credential.clone()),
+        }));
         records.extend(self.topics().map(|topic| {
             Record::TopicCreated(TopicRecord {
                 id: topic.id,
@@ -228,11 +286,11 @@ impl Image {
     }
 }
 
-fn change(configs: &mut BTreeMap<String, String>, changes: ConfigChanges) {
+fn change<V>(values: &mut BTreeMap<String, V>, changes: BTreeMap<String, Option<V>>) {
     for (name, value) in changes {
         match value {
-            Some(value) => configs.insert(name, value),
-            None => configs.remove(&name),
+            Some(value) => values.insert(name, value),
+            None => values.remove(&name),
         };
     }
 }

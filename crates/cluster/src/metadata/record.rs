@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use storage::id::{ShardId, TopicId};
 use wire::primitive::{DecodeError, Form, Reader, Uuid, Writer};
 
+use super::quota::{self, QuotaChanges, QuotaEntity};
+use super::scram::{self, ScramCredential, ScramMechanism};
+
 const VERSION: i8 = 0;
 const TOPIC_CREATED: i8 = 1;
 const TOPIC_DELETED: i8 = 2;
@@ -16,6 +19,8 @@ const PRODUCER_IDS_RESERVED: i8 = 3;
 const TOPIC_CONFIGS_CHANGED: i8 = 4;
 const PARTITIONS_ADDED: i8 = 5;
 const CONFIGS_CHANGED: i8 = 6;
+const QUOTAS_CHANGED: i8 = 7;
+const SCRAM_CHANGED: i8 = 8;
 
 /// A topic as it was created.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +87,22 @@ pub enum Record {
         /// To what.
         changes: ConfigChanges,
     },
+    /// Some quotas of a kind of clients are others; whoever wrote it has checked them.
+    QuotasChanged {
+        /// Of which clients.
+        entity: QuotaEntity,
+        /// To what.
+        changes: QuotaChanges,
+    },
+    /// A user has another credential, or none.
+    ScramChanged {
+        /// Whose.
+        user: String,
+        /// By which mechanism; those of others stay.
+        mechanism: ScramMechanism,
+        /// The new one.
+        credential: Option<ScramCredential>,
+    },
     /// A topic has more partitions. Those of them that are there when this is applied stay as they are: of two requests that
     /// saw the same topic the larger one adds what the other did not.
     PartitionsAdded {
@@ -111,6 +132,12 @@ pub enum RecordError {
     /// Likewise.
     #[error("metadata record: configs of kind {0} are not known to this build")]
     UnknownConfigKind(i8),
+    /// Likewise.
+    #[error("metadata record: quotas for clients by {0} are not known to this build")]
+    UnknownQuotaEntity(i8),
+    /// Likewise.
+    #[error("metadata record: SCRAM mechanism {0} is not known to this build")]
+    UnknownScramMechanism(i8),
 }
 
 impl Record {
@@ -141,6 +168,18 @@ impl Record {
                 writer.int8(*kind as i8);
                 writer.string(name, Form::Compact);
                 write_changes(changes, &mut writer);
+            }
+            Record::QuotasChanged { entity, changes } => {
+                writer.int8(QUOTAS_CHANGED);
+                writer.int8(VERSION);
+                quota::write(entity, changes, &mut writer);
+            }
+            Record::ScramChanged { user, mechanism, credential } => {
+                writer.int8(SCRAM_CHANGED);
+                writer.int8(VERSION);
+                writer.string(user, Form::Compact);
+                writer.int8(*mechanism as i8);
+                scram::write(credential.as_ref(), &mut writer);
             }
             Record::PartitionsAdded { id, first, shards } => {
                 writer.int8(PARTITIONS_ADDED);
@@ -173,6 +212,15 @@ impl Record {
                 kind: ConfigKind::read(bytes)?,
                 name: bytes.string(Form::Compact)?.into_owned(),
                 changes: read_changes(bytes)?,
+            }),
+            QUOTAS_CHANGED => {
+                let (entity, changes) = quota::read(bytes)?;
+                Ok(Record::QuotasChanged { entity, changes })
+            }
+            SCRAM_CHANGED => Ok(Record::ScramChanged {
+                user: bytes.string(Form::Compact)?.into_owned(),
+                mechanism: scram::read_mechanism(bytes)?,
+                credential: scram::read(bytes)?,
             }),
             PARTITIONS_ADDED => Ok(Record::PartitionsAdded {
                 id: TopicId(bytes.uuid()?.0),
