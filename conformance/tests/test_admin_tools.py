@@ -59,6 +59,43 @@ RUNS = {
     ),
     "a feature updated": ("FeatureCommand", "SERVER upgrade --feature no.such.feature=1"),
     "ACLs listed": ("AclCommand", "SERVER --list"),
+    "a user's quota and password set": (
+        CONFIGS,
+        "SERVER --alter --add-config producer_byte_rate=1024,SCRAM-SHA-256=[iterations=8192,password=secret]"
+        " --entity-type users --entity-name alice",
+    ),
+    "a client's quota set": (
+        CONFIGS,
+        "SERVER --alter --add-config request_percentage=1.5 --entity-type clients --entity-default",
+    ),
+    "an address's quota set": (
+        CONFIGS,
+        "SERVER --alter --add-config connection_creation_rate=9 --entity-type ips --entity-name 127.0.0.1",
+    ),
+    "a quota that is none": (
+        CONFIGS,
+        "SERVER --alter --add-config producer_byte_rate=-1 --entity-type users --entity-name alice",
+    ),
+    "too few iterations": (
+        CONFIGS,
+        "SERVER --alter --add-config SCRAM-SHA-512=[iterations=5,password=secret] --entity-type users --entity-name alice",
+    ),
+    "users described": (CONFIGS, "SERVER --describe --entity-type users"),
+    "a user described": (CONFIGS, "SERVER --describe --entity-type users --entity-name alice"),
+    "clients described": (CONFIGS, "SERVER --describe --entity-type clients"),
+    "addresses described": (CONFIGS, "SERVER --describe --entity-type ips"),
+    "a user's password taken away": (
+        CONFIGS,
+        "SERVER --alter --delete-config producer_byte_rate,SCRAM-SHA-256 --entity-type users --entity-name alice",
+    ),
+    "a client's quota taken away": (
+        CONFIGS,
+        "SERVER --alter --delete-config request_percentage --entity-type clients --entity-default",
+    ),
+    "an address's quota taken away": (
+        CONFIGS,
+        "SERVER --alter --delete-config connection_creation_rate --entity-type ips --entity-name 127.0.0.1",
+    ),
     "an ACL added": ("AclCommand", "SERVER --add --allow-principal User:a --operation Read --topic TOPIC"),
 }
 # What differs from run to run, or from broker to broker.

@@ -53,6 +53,10 @@ pub(crate) const SERVED: &[ApiKey] = &[
     ApiKey::ListPartitionReassignments,
     ApiKey::DescribeQuorum,
     ApiKey::UpdateFeatures,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::AlterUserScramCredentials,
     ApiKey::DescribeAcls,
     ApiKey::CreateAcls,
     ApiKey::DeleteAcls,
@@ -124,6 +128,14 @@ pub(crate) async fn answer(
         ApiKey::AlterPartitionReassignments => asked.reply_now(admin::alter_partition_reassignments::handle),
         ApiKey::ListPartitionReassignments => asked.reply_now(admin::list_partition_reassignments::handle),
         ApiKey::UpdateFeatures => asked.reply_now(admin::update_features::handle),
+        ApiKey::DescribeClientQuotas => asked.reply_now(admin::describe_client_quotas::handle),
+        ApiKey::AlterClientQuotas => asked.reply(admin::alter_client_quotas::handle).await,
+        ApiKey::DescribeUserScramCredentials => {
+            asked.reply_now(security::describe_user_scram_credentials::handle)
+        }
+        ApiKey::AlterUserScramCredentials => {
+            asked.reply(security::alter_user_scram_credentials::handle).await
+        }
         ApiKey::DescribeConfigs => asked.reply_now(admin::describe_configs::handle),
         ApiKey::AlterConfigs => asked.reply(admin::alter_configs::handle).await,
         ApiKey::ListConfigResources => asked.reply_now(admin::list_config_resources::handle),

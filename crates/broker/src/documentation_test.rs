@@ -25,7 +25,7 @@ const fn words(key: ApiKey) -> &'static str {
         Produce => {
             "0–2 are listed and refused, as in Kafka; acks=1 waits as long as acks=all; transactions are refused; of the \
              records that break a rule of their topic an answer names the first 1,000 and counts the others (Kafka names all, \
-             however many); a producer is forgotten 24 hours after its last batch came, whatever timestamps its records have \
+             however many); a producer is forgotten `producer.id.expiration.ms` after its last batch came, whatever timestamps its records have \
              (Kafka counts from these)"
         }
         Fetch => {
@@ -91,6 +91,16 @@ const fn words(key: ApiKey) -> &'static str {
              already; a text of an expression that is none"
         }
         ConsumerGroupDescribe => "order of groups; topics that are gone are not told of",
+        DescribeClientQuotas => "order of entities",
+        AlterClientQuotas => {
+            "quotas are kept and shown, none is enforced yet; entities are changed one by one (Kafka: all or none), and \
+             answered in another order; of several things wrong with one another may be told"
+        }
+        DescribeUserScramCredentials => "order of users",
+        AlterUserScramCredentials => {
+            "credentials are kept, nothing logs in with them yet; users are changed one by one (Kafka: all or none), and \
+             answered in another order"
+        }
         ApiVersions => "of features `group.version` is listed",
 
         OffsetForLeaderEpoch
@@ -102,12 +112,6 @@ const fn words(key: ApiKey) -> &'static str {
         | OffsetCommit
         | OffsetDelete => "",
 
-        DescribeClientQuotas | AlterClientQuotas => {
-            "no quota is enforced: one that is set would promise what nobody keeps"
-        }
-        DescribeUserScramCredentials | AlterUserScramCredentials => {
-            "there is no login that would ask for a password"
-        }
         SaslHandshake | SaslAuthenticate => "logins are not served yet",
         AddPartitionsToTxn | AddOffsetsToTxn | EndTxn | WriteTxnMarkers | TxnOffsetCommit
         | DescribeTransactions | ListTransactions => "transactions are not served yet",

@@ -43,6 +43,11 @@ pub fn adopt(socket: BlockingTcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(socket)
 }
 
+/// Whether `host` is an address or a name that has one. A name is looked up on another thread.
+pub async fn resolves(host: &str) -> bool {
+    tokio::net::lookup_host((host, 0)).await.is_ok_and(|mut addresses| addresses.next().is_some())
+}
+
 /// Connects to `host:port`, blocking: for tools, never on an I/O thread. Every address of the name is tried in turn.
 ///
 /// # Errors

@@ -1,10 +1,13 @@
-//! Who may do what. There is no authorizer and no login yet, and these APIs say so, as those of a Kafka without them do.
+//! Who may do what. There is no authorizer and no login yet, and these APIs say so, as those of a Kafka without them do. Users'
+//! credentials are kept all the same, as Kafka keeps them.
 
+pub(crate) mod alter_user_scram_credentials;
 pub(crate) mod create_acls;
 pub(crate) mod create_delegation_token;
 pub(crate) mod delete_acls;
 pub(crate) mod describe_acls;
 pub(crate) mod describe_delegation_token;
+pub(crate) mod describe_user_scram_credentials;
 pub(crate) mod expire_delegation_token;
 pub(crate) mod renew_delegation_token;
 

@@ -1,0 +1,252 @@
+//! AlterClientQuotas: key 49, versions 0–1. Flexible since 1.
+//!
+//! Quotas are checked, kept and shown; nothing enforces them yet. Each entity is answered when its change is committed; of one
+//! that is refused nothing is changed. An entity that is named twice is refused, though what was said of it first holds: as in Kafka.
+//!
+//! Where it differs from Kafka 4.3.1: entities are changed one by one, not all or none; order of the answers; of several things wrong
+//! with one entity another may be told; of more than `NAMED_MAX` entities the rest is not answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use cluster::metadata::{Quota, QuotaChanges, QuotaEntity, QuotaEntityType};
+use wire::error::ErrorCode;
+use wire::message::alter_client_quotas::{
+    AlterClientQuotasRequest, AlterClientQuotasResponse, OpData, RequestEntryData, ResponseEntityData,
+    ResponseEntryData,
+};
+
+use crate::api::NAMED_MAX;
+use crate::configs::{Refusal, invalid_request};
+use crate::dispatch::Caller;
+use crate::error_map;
+use crate::server::Broker;
+
+/// An entity as the request has it: names by type. Kafka, too, takes the last of a type.
+type Named = BTreeMap<String, Option<String>>;
+
+/// What numbers a quota takes.
+#[derive(Clone, Copy)]
+enum Kind {
+    Double,
+    /// Whole, up to [`i32::MAX`].
+    Int,
+    /// Whole, up to [`i64::MAX`].
+    Long,
+}
+
+/// Quotas of users and clients.
+const OF_CLIENTS: [(&str, Kind); 4] = [
+    ("producer_byte_rate", Kind::Long),
+    ("consumer_byte_rate", Kind::Long),
+    ("request_percentage", Kind::Double),
+    ("controller_mutation_rate", Kind::Double),
+];
+/// Quotas of addresses.
+const OF_IPS: [(&str, Kind); 1] = [("connection_creation_rate", Kind::Int)];
+
+/// What is left of a whole number's value may be this much.
+const FRACTION_MAX: f64 = 1e-6;
+
+/// Changes quotas.
+pub(crate) async fn handle<'a>(
+    broker: &Rc<Broker>,
+    _caller: &Caller<'_>,
+    request: AlterClientQuotasRequest<'_>,
+) -> AlterClientQuotasResponse<'a> {
+    let mut verdicts: BTreeMap<Named, Result<(), Refusal>> = BTreeMap::new();
+    for entry in request.entries.iter().take(NAMED_MAX) {
+        let named = named(&entry);
+        let verdict = match verdicts.contains_key(&named) || has_key_twice(&entry) {
+            true => invalid_request(format!("Ignoring duplicate entity {}", shown(&named))),
+            false => alter(broker, &named, &entry, request.validate_only).await,
+        };
+        verdicts.insert(named, verdict);
+    }
+    let entries: Vec<_> = verdicts.into_iter().map(|(named, verdict)| answer(named, verdict)).collect();
+    AlterClientQuotasResponse { throttle_time_ms: 0, entries: entries.into() }
+}
+
+fn named(entry: &RequestEntryData<'_>) -> Named {
+    let part = |part: wire::message::alter_client_quotas::RequestEntityData<'_>| {
+        (part.entity_type.into_owned(), part.entity_name.map(std::borrow::Cow::into_owned))
+    };
+    entry.entity.iter().map(part).collect()
+}
+
+fn has_key_twice(entry: &RequestEntryData<'_>) -> bool {
+    let mut seen = BTreeSet::new();
+    entry.ops.iter().any(|op| !seen.insert(op.key))
+}
+
+/// As Kafka's texts name an entity.
+fn shown(named: &Named) -> String {
+    let parts = named.iter().map(|(kind, name)| format!("{kind}={}", name.as_deref().unwrap_or("null")));
+    format!("ClientQuotaEntity(entries={{{}}})", parts.collect::<Vec<_>>().join(", "))
+}
+
+async fn alter(
+    broker: &Rc<Broker>,
+    named: &Named,
+    entry: &RequestEntryData<'_>,
+    validate_only: bool,
+) -> Result<(), Refusal> {
+    let entity = check_entity(named)?;
+    if let Some(Some(ip)) = entity.get(&QuotaEntityType::Ip)
+        && !env::net::resolves(ip).await
+    {
+        return invalid_request(format!("{ip} is not a valid IP or resolvable host."));
+    }
+    let changes = check_changes(&entity, entry, broker.node().image().quotas().get(&entity))?;
+    if validate_only || changes.is_empty() {
+        return Ok(());
+    }
+    let altered = broker.node().alter_quotas(entity, changes).await;
+    altered.map_err(|error| (error_map::propose(&error), error.to_string()))
+}
+
+fn check_entity(named: &Named) -> Result<QuotaEntity, Refusal> {
+    let mut entity = QuotaEntity::new();
+    for (kind, name) in named {
+        let Some(known) = QuotaEntityType::named(kind) else {
+            return invalid_request(format!("Unhandled client quota entity type: {kind}"));
+        };
+        if name.as_ref().is_some_and(String::is_empty) {
+            return invalid_request(format!("Empty {kind} not supported"));
+        }
+        entity.insert(known, name.clone());
+    }
+    if entity.is_empty() {
+        return invalid_request("Invalid empty client quota entity");
+    }
+    if entity.contains_key(&QuotaEntityType::Ip) && entity.len() > 1 {
+        return invalid_request(
+            "Invalid quota entity combination, IP entity shouldnot be combined with User or ClientId",
+        );
+    }
+    Ok(entity)
+}
+
+/// What of an entry is different from the quotas that are set.
+fn check_changes(
+    entity: &QuotaEntity,
+    entry: &RequestEntryData<'_>,
+    set: Option<&BTreeMap<String, Quota>>,
+) -> Result<QuotaChanges, Refusal> {
+    let keys: &[_] = if entity.contains_key(&QuotaEntityType::Ip) { &OF_IPS } else { &OF_CLIENTS };
+    let mut changes = QuotaChanges::new();
+    for op in &entry.ops {
+        let value = if op.remove { None } else { Some(check_value(keys, &op)?) };
+        if set.and_then(|set| set.get(&*op.key)).copied() != value {
+            changes.insert(op.key.into_owned(), value);
+        }
+    }
+    Ok(changes)
+}
+
+/// Kafka's checks, which NaN passes: no comparison with it holds.
+fn check_value(keys: &[(&str, Kind)], op: &OpData<'_>) -> Result<Quota, Refusal> {
+    let (key, value) = (&*op.key, op.value);
+    let Some((_, kind)) = keys.iter().find(|(known, _)| *known == key) else {
+        return invalid_request(format!("Invalid configuration key {key}"));
+    };
+    if value <= 0.0 {
+        return invalid_request(format!("Quota {key} must be greater than 0"));
+    }
+    let (max, kind) = match kind {
+        Kind::Double => return Ok(value.into()),
+        Kind::Int => (f64::from(i32::MAX), "an INT"),
+        // As a double it is 2^63.
+        Kind::Long => (9_223_372_036_854_775_808.0, "a LONG"),
+    };
+    if value > max {
+        return invalid_request(format!("Proposed value for {key} is too large for {kind}."));
+    }
+    if (value % 1.0).abs() > FRACTION_MAX {
+        return invalid_request(format!("{key} cannot be a fractional value."));
+    }
+    Ok(value.into())
+}
+
+fn answer(named: Named, verdict: Result<(), Refusal>) -> ResponseEntryData<'static> {
+    let (error, message) = match verdict {
+        Ok(()) => (ErrorCode::NONE, None),
+        Err((error, message)) => (error, Some(message.into())),
+    };
+    let part = |(kind, name): (String, Option<String>)| ResponseEntityData {
+        entity_type: kind.into(),
+        entity_name: name.map(Into::into),
+    };
+    let entity: Vec<_> = named.into_iter().map(part).collect();
+    ResponseEntryData { error_code: error.code(), error_message: message, entity: entity.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(parts: &[(&str, Option<&str>)]) -> Named {
+        parts.iter().map(|(kind, name)| ((*kind).to_owned(), name.map(ToOwned::to_owned))).collect()
+    }
+
+    #[test]
+    fn an_entity_is_a_user_a_client_both_or_an_address() {
+        // Tried against a running Kafka 4.3.1.
+        let legal =
+            [&[("user", None)][..], &[("client-id", Some("c")), ("user", Some("u"))], &[("ip", None)]];
+        assert!(legal.iter().all(|parts| check_entity(&named(parts)).is_ok()));
+        let refused = [
+            &[][..],
+            &[("user", Some(""))],
+            &[("group", None)],
+            &[("ip", None), ("user", None)],
+            &[("client-id", None), ("ip", None)],
+        ];
+        assert!(refused.iter().all(|parts| check_entity(&named(parts)).is_err()));
+    }
+
+    #[test]
+    fn a_value_is_judged_by_the_kind_of_its_key() {
+        let judged = |keys, key: &'static str, value| {
+            let op = OpData { key: key.into(), value, remove: false };
+            check_value(keys, &op).map(f64::from).map_err(|(_, text)| text)
+        };
+        assert_eq!(judged(&OF_CLIENTS, "request_percentage", 0.5), Ok(0.5));
+        assert_eq!(judged(&OF_CLIENTS, "producer_byte_rate", 7.0), Ok(7.0));
+        assert!(judged(&OF_CLIENTS, "producer_byte_rate", f64::NAN).is_ok_and(f64::is_nan));
+        for (key, value) in [
+            ("producer_byte_rate", 0.5),
+            ("producer_byte_rate", 1e19),
+            ("consumer_byte_rate", 0.0),
+            ("request_percentage", -1.0),
+            ("connection_creation_rate", 1.0),
+        ] {
+            assert!(judged(&OF_CLIENTS, key, value).is_err(), "{key} {value}");
+        }
+        let too_large = "Proposed value for connection_creation_rate is too large for an INT.";
+        assert_eq!(judged(&OF_IPS, "connection_creation_rate", 2_147_483_648.0), Err(too_large.into()));
+        assert_eq!(judged(&OF_IPS, "connection_creation_rate", 2_147_483_647.0), Ok(2_147_483_647.0));
+    }
+
+    #[test]
+    fn what_is_set_already_is_no_change() {
+        let entity = QuotaEntity::from([(QuotaEntityType::User, None)]);
+        let op = |key: &'static str, value, remove| OpData { key: key.into(), value, remove };
+        let ops = vec![
+            op("producer_byte_rate", 1.0, false),
+            op("consumer_byte_rate", 3.0, false),
+            op("no_such", 0.0, true),
+            op("request_percentage", 0.0, true),
+        ];
+        let entry = RequestEntryData { ops: ops.into(), ..RequestEntryData::default() };
+        let set = BTreeMap::from([
+            ("producer_byte_rate".to_owned(), Quota::from(1.0)),
+            ("request_percentage".to_owned(), Quota::from(1.0)),
+        ]);
+        let expected = QuotaChanges::from([
+            ("consumer_byte_rate".to_owned(), Some(3.0.into())),
+            ("request_percentage".to_owned(), None),
+        ]);
+        assert_eq!(check_changes(&entity, &entry, Some(&set)), Ok(expected));
+    }
+}
