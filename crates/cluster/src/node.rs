@@ -6,6 +6,7 @@
 
 mod described;
 mod growth;
+mod quotas_and_users;
 
 use std::cell::{Cell, Ref, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,8 +29,8 @@ use crate::commit::{CommitLimits, CommitListener, Committer};
 use crate::log_config::{LogConfig, LogConfigs};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
 use crate::metadata::{
-    Applied, ConfigChanges, ConfigKind, Image, NameError, PRODUCER_EXPIRATION, QuotaChanges, QuotaEntity,
-    Record, RecordError, ScramCredential, ScramMechanism, Topic, TopicRecord, check_topic_name,
+    Applied, ConfigChanges, ConfigKind, Image, NameError, PRODUCER_EXPIRATION, Record, RecordError, Topic,
+    TopicRecord, check_topic_name,
 };
 use crate::partitions::Partitions;
 use crate::producer_expiry;
@@ -458,28 +459,6 @@ impl<W: 'static> Node<W> {
         // A broker's are the defaults of topics.
         self.stir.stir();
         Ok(())
-    }
-
-    /// Changes quotas of clients: new values by key, `None` for none. Whoever asks has checked them.
-    ///
-    /// # Errors
-    /// When it was not committed, as far as is known.
-    pub async fn alter_quotas(&self, entity: QuotaEntity, changes: QuotaChanges) -> Result<(), ProposeError> {
-        self.change(Record::QuotasChanged { entity, changes }).await.map(|_| ())
-    }
-
-    /// Gives a user a credential, or takes it away; false where there was none to be taken.
-    ///
-    /// # Errors
-    /// When it was not committed, as far as is known.
-    pub async fn alter_scram(
-        &self,
-        user: String,
-        mechanism: ScramMechanism,
-        credential: Option<ScramCredential>,
-    ) -> Result<bool, ProposeError> {
-        let applied = self.change(Record::ScramChanged { user, mechanism, credential }).await?;
-        Ok(applied == Applied::ScramChanged)
     }
 
     /// Has logs begin at these offsets: what lies before is deleted. Where a log begins later already it stays so, and an
