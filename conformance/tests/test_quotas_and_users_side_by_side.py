@@ -51,16 +51,20 @@ def describe(desk, components=(), strict=False, version=1):
     return answer
 
 
-def settled(ask, holds):
-    """Kafka's controller answers, and its broker hears of it a moment later."""
-    deadline = time.monotonic() + 5
-    while not holds(answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return answer
+def heard(desk):
+    """Waits until the broker has heard of all that was altered: Kafka's controller answers, and its broker hears of it later, in order."""
+    marker = [("client-id", "marker")]
+    for value, is_there in [(1.0, True), (None, False)]:
+        alter(desk, [(marker, [("producer_byte_rate", value)])])
+        deadline = time.monotonic() + 10
+        while bool(describe(desk, [("client-id", EXACT, "marker")])["Entries"]) != is_there:
+            assert time.monotonic() < deadline, "the broker does not hear of what was altered"
+            time.sleep(0.01)
 
 
-def quotas_are(desk, count):
-    return settled(lambda: describe(desk), lambda answer: sum(e.count("'Key'") for e in answer["Entries"]) == count)
+def quotas(desk):
+    heard(desk)
+    return describe(desk)
 
 
 ALTERATIONS = {
@@ -117,7 +121,7 @@ def taken_back(desk, entries):
     distinct = {str(sorted(dict(parts).items(), key=str)): list(dict(parts).items()) for parts, _ in entries}
     for parts in distinct.values():
         alter(desk, [(parts, ops)])
-    assert not quotas_are(desk, 0)["Entries"]
+    assert not quotas(desk)["Entries"]
 
 
 @pytest.mark.parametrize("what", ALTERATIONS)
@@ -128,7 +132,7 @@ def test_an_alteration_of_quotas_is_judged_as_kafka_judges_it(desks, version, wh
 
     def question(desk):
         judged = alter(desk, entries, version)
-        after = quotas_are(desk, count)
+        after = quotas(desk)
         taken_back(desk, entries)
         return judged, after
 
@@ -139,7 +143,7 @@ def test_an_alteration_of_quotas_is_judged_as_kafka_judges_it(desks, version, wh
 @pytest.mark.parametrize("what", ["a user", "below zero", "two entities, one bad", "an entity twice"])
 def test_an_alteration_that_is_only_validated_changes_nothing(desks, what):
     entries, _ = ALTERATIONS[what]
-    said = compare(desks, lambda desk: (alter(desk, entries, validate_only=True), describe(desk)))
+    said = compare(desks, lambda desk: (alter(desk, entries, validate_only=True), quotas(desk)))
     assert said[1]["Entries"] == []
 
 
@@ -186,7 +190,7 @@ def test_filters_of_quotas_find_what_kafkas_find(desks, version):
     entries.append(([("ip", "127.0.0.1")], [("connection_creation_rate", 3.0)]))
     for desk in desks:
         alter(desk, entries)
-        assert len(quotas_are(desk, len(entries))["Entries"]) == len(entries)
+        assert len(quotas(desk)["Entries"]) == len(entries)
     try:
         for what, components in FILTERS.items():
             for strict in (False, True):
@@ -229,11 +233,9 @@ def users(desk, names=None):
     return answer
 
 
-def credentials_are(desk, count):
-    def holds(answer):
-        return sum(len(result["CredentialInfos"]) for result in answer["Results"]) == count
-
-    return settled(lambda: users(desk), holds)
+def all_users(desk):
+    heard(desk)
+    return users(desk)
 
 
 # Deletions, upsertions, and how many credentials there are then: "there" has one of SHA-256 before.
@@ -274,9 +276,8 @@ def test_an_alteration_of_users_is_judged_as_kafka_judges_it(desks, what):
 
     def question(desk):
         alter_users(desk, upsertions=[upsert("there")])
-        credentials_are(desk, 1)
         judged = alter_users(desk, deletions, upsertions)
-        after = credentials_are(desk, count)
+        after = all_users(desk)
         named = [users(desk, names) for names in (["there"], ["u", "nobody", "u"], [""], [])]
         left = [
             delete(result["User"], info["Mechanism"])
@@ -285,7 +286,7 @@ def test_an_alteration_of_users_is_judged_as_kafka_judges_it(desks, what):
         ]
         for deletion in left:
             alter_users(desk, [deletion])
-        assert not credentials_are(desk, 0)["Results"]
+        assert not all_users(desk)["Results"]
         return judged, after, named
 
     said = compare(desks, question)
@@ -298,7 +299,7 @@ def test_quotas_and_users_are_there_after_a_restart(start_broker):
     desk = Desk(broker)
     alter(desk, [([("user", "u"), ("client-id", None)], [RATE])])
     alter_users(desk, upsertions=[upsert("u", SHA_512, 5000)])
-    before = quotas_are(desk, 1), credentials_are(desk, 1)
+    before = quotas(desk), users(desk)
     assert len(before[0]["Entries"]) == len(before[1]["Results"]) == 1
     broker.kill()
     broker.start()
@@ -311,10 +312,9 @@ def test_librdkafkas_admin_sees_the_users_that_it_made(broker):
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 8192)
     made = admin.alter_user_scram_credentials([UserScramCredentialUpsertion("librdkafka", info, b"secret")])
     assert made["librdkafka"].result(10) is None
-    told = settled(
-        lambda: admin.describe_user_scram_credentials(["librdkafka"])["librdkafka"], lambda f: not f.exception(10)
-    )
-    [credential] = told.result().scram_credential_infos
+    heard(Desk(broker))
+    told = admin.describe_user_scram_credentials(["librdkafka"])["librdkafka"]
+    [credential] = told.result(10).scram_credential_infos
     assert (credential.mechanism, credential.iterations) == (info.mechanism, 8192)
     gone = admin.alter_user_scram_credentials([UserScramCredentialDeletion("librdkafka", info.mechanism)])
     assert gone["librdkafka"].result(10) is None
