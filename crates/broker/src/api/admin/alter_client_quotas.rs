@@ -7,9 +7,12 @@
 //! with one entity another may be told; of more than `NAMED_MAX` entities the rest is not answered.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use cluster::metadata::{Quota, QuotaChanges, QuotaEntity, QuotaEntityType};
+use env::Instant;
 use wire::error::ErrorCode;
 use wire::message::alter_client_quotas::{
     AlterClientQuotasRequest, AlterClientQuotasResponse, OpData, RequestEntryData, ResponseEntityData,
@@ -48,18 +51,22 @@ const OF_IPS: [(&str, Kind); 1] = [("connection_creation_rate", Kind::Int)];
 /// What is left of a whole number's value may be this much.
 const FRACTION_MAX: f64 = 1e-6;
 
+/// Looking up the names of addresses may take a request so long; what was not found by then is taken for unknown.
+const LOOKUPS_MAX: Duration = Duration::from_secs(5);
+
 /// Changes quotas.
 pub(crate) async fn handle<'a>(
     broker: &Rc<Broker>,
     _caller: &Caller<'_>,
     request: AlterClientQuotasRequest<'_>,
 ) -> AlterClientQuotasResponse<'a> {
+    let began = Instant::now();
     let mut verdicts: BTreeMap<Named, Result<(), Refusal>> = BTreeMap::new();
     for entry in request.entries.iter().take(NAMED_MAX) {
         let named = named(&entry);
         let verdict = match verdicts.contains_key(&named) || has_key_twice(&entry) {
             true => invalid_request(format!("Ignoring duplicate entity {}", shown(&named))),
-            false => alter(broker, &named, &entry, request.validate_only).await,
+            false => alter(broker, &named, &entry, request.validate_only, began).await,
         };
         verdicts.insert(named, verdict);
     }
@@ -90,10 +97,11 @@ async fn alter(
     named: &Named,
     entry: &RequestEntryData<'_>,
     validate_only: bool,
+    began: Instant,
 ) -> Result<(), Refusal> {
     let entity = check_entity(named)?;
     if let Some(Some(ip)) = entity.get(&QuotaEntityType::Ip)
-        && !env::net::resolves(ip).await
+        && !resolves(ip, began).await
     {
         return invalid_request(format!("{ip} is not a valid IP or resolvable host."));
     }
@@ -103,6 +111,12 @@ async fn alter(
     }
     let altered = broker.node().alter_quotas(entity, changes).await;
     altered.map_err(|error| (error_map::propose(&error), error.to_string()))
+}
+
+/// Whether an address, or a name that has one, is found in time.
+async fn resolves(host: &str, began: Instant) -> bool {
+    let left = LOOKUPS_MAX.saturating_sub(began.elapsed());
+    host.parse::<IpAddr>().is_ok() || env::timeout(left, env::net::resolves(host)).await == Some(true)
 }
 
 fn check_entity(named: &Named) -> Result<QuotaEntity, Refusal> {
