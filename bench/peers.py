@@ -303,10 +303,15 @@ def listening_port(log):
     return int(found[1]) if found else None
 
 
+def metrics_url(peer):
+    """Where a running takhin tells its metrics."""
+    port = re.search(r"metrics on http://[^:]*:(\d+)/", peer.log.read_text(errors="replace"))[1]
+    return f"http://127.0.0.1:{port}/metrics"
+
+
 def metric(peer, name):
     """A figure from a running takhin's metrics page."""
-    port = re.search(r"metrics on http://[^:]*:(\d+)/", peer.log.read_text(errors="replace"))[1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+    with urllib.request.urlopen(metrics_url(peer), timeout=10) as page:
         return float(re.search(rf"^{name} (\S+)$", page.read().decode(), re.M)[1])
 
 

@@ -1,5 +1,6 @@
 """Metrics and health of the binary under load: what is declared moves, and says what was done."""
 
+import itertools
 import re
 import time
 
@@ -12,6 +13,7 @@ from schema import API
 from topics import create
 
 pytestmark = pytest.mark.usefixtures("_only_ours")
+COORDINATOR_LOAD_IN_PROGRESS = 14
 # These are written only where there is something to count; a test below has something.
 ONLY_WHEN = {
     "takhin_kafka_request_errors_total",
@@ -26,13 +28,6 @@ def explained():
     """Names of docs/operating.md."""
     document = (ROOT.parent / "docs" / "operating.md").read_text()
     return set(re.findall(r"^\| `((?:takhin|process)_[a-z_]+)", document, re.MULTILINE))
-
-
-def wait_for(what, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it does not come"
-        time.sleep(0.05)
 
 
 def test_metrics_say_what_was_done(start_broker, topic_name):
@@ -236,6 +231,44 @@ def test_health_is_told_and_other_paths_are_not_there(start_broker):
         assert (status, answer[key]) == (200, good)
     assert watch.ask(broker.health_address, "/metrics")[0] == 404
     assert watch.ask(broker.metrics_address, "/health")[0] == 404
+
+
+def groups_of_one_coordinator(count):
+    """Names of groups that are kept in partition 0 of `__consumer_offsets`: Java's hash, modulo 50."""
+
+    def place(name):
+        code = 0
+        for letter in name:
+            code = (31 * code + ord(letter)) & 0x7FFFFFFF
+        return code % 50
+
+    names = (f"ready-{number}" for number in itertools.count())
+    return list(itertools.islice((name for name in names if place(name) == 0), count))
+
+
+def test_a_broker_is_ready_once_its_coordinators_have_read_what_they_keep(start_broker, topic_name):
+    """Could break: consumers that are sent to a broker which can't tell them where they were."""
+    partitions, groups = 1000, groups_of_one_coordinator(100)
+    broker = start_broker()
+    topic = create(broker, topic_name(), partitions=partitions)
+    with raw.Connection(broker) as connection:
+        connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=groups[:1])
+        offsets = [{"PartitionIndex": p, "CommittedOffset": p, "CommittedMetadata": ""} for p in range(partitions)]
+        for group in groups:
+            body = {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": ""}
+            answer = connection.ask("OffsetCommit", 8, **body, Topics=[{"Name": topic, "Partitions": offsets}])
+            assert not any(p["ErrorCode"] for t in answer["Topics"] for p in t["Partitions"])
+    broker.kill()
+    broker.start()
+    # Asked in this order: a coordinator that has read everything goes on to have.
+    said, errors = [], []
+    with raw.Connection(broker) as connection:
+        while not (said and said[-1]):
+            said.append(watch.health(broker, "/ready")[1]["ready"])
+            asked = [{"GroupId": groups[0], "Topics": None}]
+            errors.append(connection.ask("OffsetFetch", 8, Groups=asked)["Groups"][0]["ErrorCode"])
+    assert said[0] is False, "it was ready before anybody could look"
+    assert errors[0] == COORDINATOR_LOAD_IN_PROGRESS and errors[-1] == 0, errors
 
 
 def test_a_port_that_is_taken_is_one_line_that_names_the_setting(start_broker, tmp_path):
