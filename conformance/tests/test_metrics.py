@@ -192,6 +192,7 @@ def test_requests_are_counted_by_topic(start_broker, topic_name):
     assert counted("fetch_requests_total") == (2, 0)
     assert counted("fetch_latency_seconds_count") == (2, 0)
     assert 0.7 <= counted("fetch_latency_seconds_sum")[0] < 5
+    assert counted("fetch_messages_total") == (12, 0)
     assert counted("fetch_bytes_total") == (len(answered), 0) != (0, 0)
     assert watch.value(found, "takhin_metrics_topics_left_out") == 0
     assert watch.value(found, "takhin_storage_io_writes_total") > 0

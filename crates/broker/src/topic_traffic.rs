@@ -26,6 +26,8 @@ pub struct TopicTraffic {
     pub produce_requests: u64,
     /// Fetches that looked at a partition of it; one of a session looks at those that have moved.
     pub fetch_requests: u64,
+    /// Records in answers to them, from the offset on that was asked for.
+    pub fetch_messages: u64,
     /// Bytes of record batches in answers to them.
     pub fetch_bytes: u64,
     /// How long produce requests took that were answered.
@@ -39,6 +41,7 @@ pub struct TopicTraffic {
 pub(crate) struct TopicCells {
     produce_requests: Cell<u64>,
     fetch_requests: Cell<u64>,
+    fetch_messages: Cell<u64>,
     fetch_bytes: Cell<u64>,
     produce: DurationCells,
     fetch: DurationCells,
@@ -57,8 +60,9 @@ impl TopicCells {
         self.produce.add(took);
     }
 
-    /// A fetch, the broker's `number`th from 1 on, is answered with so many bytes of one of its partitions.
-    pub(crate) fn fetched(&self, number: u64, bytes: usize, took: Duration) {
+    /// A fetch, the broker's `number`th from 1 on, is answered with so much of one of its partitions.
+    pub(crate) fn fetched(&self, number: u64, messages: u64, bytes: usize, took: Duration) {
+        self.fetch_messages.set(self.fetch_messages.get() + messages);
         self.fetch_bytes.set(self.fetch_bytes.get() + bytes as u64);
         if self.fetch_number.replace(number) != number {
             self.fetch_requests.set(self.fetch_requests.get() + 1);
@@ -71,6 +75,7 @@ impl TopicCells {
             topic: topic.clone(),
             produce_requests: self.produce_requests.get(),
             fetch_requests: self.fetch_requests.get(),
+            fetch_messages: self.fetch_messages.get(),
             fetch_bytes: self.fetch_bytes.get(),
             produce: self.produce.read(),
             fetch: self.fetch.read(),

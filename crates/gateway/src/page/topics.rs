@@ -20,6 +20,11 @@ pub(super) fn of_topics(observation: &Observation, page: &mut Page<'_>) -> fmt::
     };
     count("takhin_produce_requests", "Produce requests that named a topic.", |of| of.produce_requests)?;
     count("takhin_fetch_requests", "Fetches that looked at a topic.", |of| of.fetch_requests)?;
+    count(
+        "takhin_fetch_messages",
+        "Records in answers to those, from the offset on that was asked for.",
+        |of| of.fetch_messages,
+    )?;
     count("takhin_fetch_bytes", "Bytes of record batches in answers to those.", |of| of.fetch_bytes)?;
     let mut took = |name, help, value: fn(&TopicTraffic) -> Durations| {
         let answered = topics.iter().filter(|of| value(of).count() > 0);

@@ -24,6 +24,22 @@ impl BatchAt {
     }
 }
 
+/// A place between two batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Boundary {
+    pub(crate) position: u64,
+    /// The offset after the last record before it, or where the log was compacted one behind that.
+    pub(crate) offset: i64,
+}
+
+/// Batches of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRange {
+    /// The first one's first byte.
+    pub(crate) begin: u64,
+    pub(crate) end: Boundary,
+}
+
 /// A batch boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IndexEntry {
@@ -101,21 +117,26 @@ impl SparseIndex {
 
     /// A batch boundary at or before the batch that contains `offset`.
     pub(crate) fn before_offset(&self, offset: i64) -> u64 {
-        self.entry_before(|entry| entry.offset <= offset)
+        position_of(self.entry_before(|entry| entry.offset <= offset))
     }
 
-    /// The last known batch boundary at or before `position`.
-    pub(crate) fn before_position(&self, position: u64) -> u64 {
-        self.entry_before(|entry| entry.position <= position)
+    /// The last known batch boundary at or before `position`; `None`: that is the file's beginning.
+    pub(crate) fn before_position(&self, position: u64) -> Option<Boundary> {
+        let entry = self.entry_before(|entry| entry.position <= position)?;
+        Some(Boundary { position: entry.position, offset: entry.offset })
     }
 
     /// A batch boundary with no batch before it whose largest timestamp is `timestamp` or more.
     pub(crate) fn before_timestamp(&self, timestamp: i64) -> u64 {
-        self.entry_before(|entry| entry.max_timestamp_before < timestamp)
+        position_of(self.entry_before(|entry| entry.max_timestamp_before < timestamp))
     }
 
-    fn entry_before(&self, is_before: impl Fn(&IndexEntry) -> bool) -> u64 {
+    fn entry_before(&self, is_before: impl Fn(&IndexEntry) -> bool) -> Option<&IndexEntry> {
         let after = self.entries.partition_point(is_before);
-        after.checked_sub(1).map_or(0, |at| self.entries[at].position)
+        after.checked_sub(1).map(|at| &self.entries[at])
     }
+}
+
+fn position_of(entry: Option<&IndexEntry>) -> u64 {
+    entry.map_or(0, |entry| entry.position)
 }

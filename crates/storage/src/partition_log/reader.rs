@@ -3,13 +3,13 @@
 //! Any thread, any number. A read takes one view and stays on it; it never waits for an append or for the segment writer
 //! longer than it takes them to push a batch or swap a reference.
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use env::disk::DiskError;
 use wire::record::{BatchError, Limits};
 
+use super::offset_index::{Boundary, StoredRange};
 use super::segment::Segment;
 use super::slice::{LogSlice, ReadSliceError};
 use super::tail::TailBatch;
@@ -76,6 +76,8 @@ pub struct LogRead {
     pub slices: Vec<LogSlice>,
     /// Bytes of all slices.
     pub bytes: usize,
+    /// The offset after the last record in them; where the read began, if there is none.
+    pub end: i64,
     /// The log's bounds in the view that was read.
     pub offsets: LogOffsets,
 }
@@ -179,7 +181,7 @@ impl LogReader {
     /// [`ReadError::OutOfRange`] when `start` is below the log start offset or above the high watermark.
     pub fn read(&self, start: i64, bytes_max: usize) -> Result<LogRead, ReadError> {
         let view = self.log.view();
-        let mut read = LogRead { slices: Vec::new(), bytes: 0, offsets: checked(&view, start)? };
+        let mut read = LogRead { slices: Vec::new(), bytes: 0, end: start, offsets: checked(&view, start)? };
         if start >= view.stored.end {
             read.add_tail(&view, start, bytes_max);
             return Ok(read);
@@ -293,6 +295,7 @@ impl LogRead {
                 return;
             }
             self.bytes += batch.bytes.len();
+            self.end = batch.last_offset + 1;
             self.slices.push(LogSlice::of_tail(batch));
         }
     }
@@ -302,14 +305,15 @@ impl LogRead {
         for view in stored.segments_from(start) {
             let left = bytes_max.saturating_sub(self.bytes) as u64;
             let Some(found) = find_stored(view, start, left, self.slices.is_empty())? else { continue };
-            let (position, end) = (found.start, found.end);
-            if position == end {
+            let StoredRange { begin, end } = found;
+            if begin == end.position {
                 return Ok(false);
             }
-            let slice = file_slice(&view.segment, position, end)?;
+            let slice = file_slice(&view.segment, begin, end.position)?;
             self.bytes += slice.len();
+            self.end = end.offset;
             self.slices.push(slice);
-            if end < view.readable {
+            if end.position < view.readable {
                 return Ok(false);
             }
         }
@@ -340,17 +344,19 @@ fn find_stored(
     start: i64,
     len_max: u64,
     is_first: bool,
-) -> Result<Option<Range<u64>>, ReadError> {
-    if let Some(known) = view.segment.indexed_range(start, len_max, view.readable)? {
+) -> Result<Option<StoredRange>, ReadError> {
+    let readable = Boundary { position: view.readable, offset: view.end_offset };
+    if let Some(known) = view.segment.indexed_range(start, len_max, readable)? {
         return Ok(Some(known));
     }
     let Some(first) = view.segment.find_offset(start, view.readable)? else { return Ok(None) };
     if first.len > len_max && !is_first {
-        return Ok(Some(first.position..first.position));
+        let nothing = Boundary { position: first.position, offset: first.base_offset };
+        return Ok(Some(StoredRange { begin: first.position, end: nothing }));
     }
     let limit = first.position.saturating_add(len_max.max(first.len));
-    let end = view.segment.floor_boundary(&first, limit, view.readable)?;
-    Ok(Some(first.position..end))
+    let end = view.segment.floor_boundary(&first, limit, readable)?;
+    Ok(Some(StoredRange { begin: first.position, end }))
 }
 
 fn file_slice(segment: &Arc<Segment>, position: u64, end: u64) -> Result<LogSlice, ReadError> {

@@ -8,7 +8,6 @@
 //! Bytes: docs/format/segment.md.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
@@ -17,7 +16,7 @@ use env::disk::{Access, Caching, Disk, DiskError, DiskFile};
 use wire::record::header::{BatchHeader, HEADER_BYTES, LENGTH_COVERS_FROM};
 
 use super::index_file::{self, IndexMark};
-use super::offset_index::{BatchAt, INDEX_INTERVAL_BYTES, SparseIndex};
+use super::offset_index::{BatchAt, Boundary, INDEX_INTERVAL_BYTES, SparseIndex, StoredRange};
 use super::reader::ReadError;
 use super::segment_file::SegmentFile;
 use crate::id::PartitionId;
@@ -278,15 +277,18 @@ impl Segment {
         self: &Arc<Self>,
         offset: i64,
         len_max: u64,
-        readable: u64,
-    ) -> Result<Option<Range<u64>>, ReadError> {
-        let index = self.indexed(readable)?;
+        readable: Boundary,
+    ) -> Result<Option<StoredRange>, ReadError> {
+        let index = self.indexed(readable.position)?;
         let first = if offset == self.base_offset { Some(0) } else { index.sparse.position_of(offset) };
-        let Some(first) = first.filter(|first| *first < readable) else { return Ok(None) };
-        let limit = first.saturating_add(len_max);
-        let end = if limit >= readable { readable } else { index.sparse.before_position(limit) };
-        let is_enough = end > first && (end == readable || limit - end <= len_max / 4);
-        Ok(is_enough.then_some(first..end))
+        let Some(begin) = first.filter(|first| *first < readable.position) else { return Ok(None) };
+        let limit = begin.saturating_add(len_max);
+        let end =
+            if limit >= readable.position { Some(readable) } else { index.sparse.before_position(limit) };
+        let is_enough = |end: &Boundary| {
+            end.position > begin && (*end == readable || limit - end.position <= len_max / 4)
+        };
+        Ok(end.filter(is_enough).map(|end| StoredRange { begin, end }))
     }
 
     /// The first batch in `..readable` whose last offset is `offset` or more.
@@ -317,14 +319,16 @@ impl Segment {
         self: &Arc<Self>,
         first: &BatchAt,
         limit: u64,
-        readable: u64,
-    ) -> Result<u64, ReadError> {
-        if limit >= readable {
+        readable: Boundary,
+    ) -> Result<Boundary, ReadError> {
+        if limit >= readable.position {
             return Ok(readable);
         }
-        let from = self.indexed(readable)?.sparse.before_position(limit).max(first.end());
-        let crossing = self.scan(from, readable, |batch| batch.end() > limit)?;
-        Ok(crossing.map_or(readable, |batch| batch.position))
+        let known = self.indexed(readable.position)?.sparse.before_position(limit);
+        let from = known.map_or(0, |known| known.position).max(first.end());
+        let crossing = self.scan(from, readable.position, |batch| batch.end() > limit)?;
+        Ok(crossing
+            .map_or(readable, |batch| Boundary { position: batch.position, offset: batch.base_offset }))
     }
 
     /// Calls `is_wanted` with one batch after the other, from the boundary `from` on, until it says yes.

@@ -118,13 +118,15 @@ impl ModelLog {
         }
         assert_eq!(bytes.len(), read.bytes);
         let first = self.batches.partition_point(|batch| batch.last_offset < start);
-        let mut expected = Vec::new();
+        let (mut expected, mut end) = (Vec::new(), start);
         for batch in &self.batches[first..] {
             if !expected.is_empty() && expected.len() + batch.bytes.len() > bytes_max {
                 break;
             }
             expected.extend_from_slice(&batch.bytes);
+            end = batch.last_offset + 1;
         }
+        assert_eq!(read.end, end);
         assert!(bytes == expected, "read from {start} up to {bytes_max} bytes differs");
     }
 

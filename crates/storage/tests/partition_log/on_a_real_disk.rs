@@ -83,6 +83,7 @@ fn follow(reader: &LogReader, stop: &AtomicBool) -> i64 {
             assert_eq!(header.base_offset, next);
             next = header.last_offset() + 1;
         }
+        assert_eq!(read.end, next);
         if stopping && read.slices.is_empty() {
             return next;
         }

@@ -1,6 +1,7 @@
 //! What readers get: exact bytes, whole batches, at any boundary between segments and tail.
 
 use storage::partition_log::{LogRead, LogSlice};
+use wire::record::{BatchHeader, batches};
 
 use crate::batches::{Spec, as_stored, batch, partition};
 use crate::dice::Dice;
@@ -87,4 +88,35 @@ fn a_log_without_batches_is_read_at_its_end_only() {
         [-1, 0, 3, 4].map(|epoch| reader.end_of_epoch(epoch, 3)),
         [None, Some((0, 0)), Some((3, 0)), None]
     );
+}
+
+// Of a file the index may tell where a range ends; what it says has to be what the batches say.
+#[test]
+fn a_read_says_at_which_offset_it_ends() {
+    let mut node = Node::new(1, options(1 << 20, 1 << 20));
+    node.apply(0, vec![Op::Create { partition: partition(0), epoch_base: 0 }]);
+    for fill in 0..120 {
+        let batch = batch(&Spec { count: 3, payload: 1000, ..Spec::default() }, fill);
+        node.apply(0, vec![Op::Append { partition: partition(0), batch }]);
+    }
+    node.drain();
+    let reader = node.shards[0].logs.log(&partition(0)).unwrap().reader();
+    let mut ended_early = 0;
+    for (start, len) in [(0, 1), (0, 50_000), (1, 50_000), (0, 20_000), (48, 40_000), (200, 70_000), (359, 9)]
+    {
+        let (mut next, mut ends) = (start, Vec::new());
+        while next < 360 {
+            let read = reader.read(next, len).unwrap();
+            let bytes = bytes_of(&read);
+            let mut last = next;
+            for batch in batches(&bytes) {
+                last = BatchHeader::parse(batch.unwrap()).unwrap().last_offset() + 1;
+            }
+            assert_eq!(read.end, last, "from {next}, {len} bytes");
+            ends.push(last);
+            next = last;
+        }
+        ended_early += ends.len() - 1;
+    }
+    assert!(ended_early > 100);
 }

@@ -163,7 +163,7 @@ fn describe(
     };
     let without_records = match look {
         Look::Batches { slices, offsets, .. } if slices.is_empty() => offsets_of(offsets),
-        Look::Batches { slices, bytes, offsets } => {
+        Look::Batches { slices, bytes, offsets, .. } => {
             return (PartitionData { records: Records::Spliced(bytes), ..offsets_of(offsets) }, slices);
         }
         Look::Diverging { end, offsets } => PartitionData { diverging_epoch: end, ..offsets_of(offsets) },

@@ -37,8 +37,8 @@ impl Ask {
 
 /// What a look at a partition found.
 pub(super) enum Look {
-    /// Whole batches, maybe none.
-    Batches { slices: Vec<LogSlice>, bytes: usize, offsets: LogOffsets },
+    /// Whole batches, maybe none; `end` is the offset behind them.
+    Batches { slices: Vec<LogSlice>, bytes: usize, end: i64, offsets: LogOffsets },
     /// The consumer's log and this one part ways at this epoch's end.
     Diverging { end: EpochEndOffset, offsets: LogOffsets },
     /// Why it can't be read.
@@ -48,6 +48,11 @@ pub(super) enum Look {
 impl Look {
     pub(super) fn bytes(&self) -> usize {
         if let Self::Batches { bytes, .. } = self { *bytes } else { 0 }
+    }
+
+    /// Records from the offset `begin` on that the consumer gets.
+    pub(super) fn records(&self, begin: i64) -> u64 {
+        if let Self::Batches { end, .. } = self { u64::try_from(end - begin).unwrap_or(0) } else { 0 }
     }
 
     /// Whether the consumer has to be told at once.
@@ -98,17 +103,18 @@ fn look_at(ask: &Ask, budget: &mut Budget) -> Result<Look, ErrorCode> {
         // Only the first batch of an answer may be larger than its bounds.
         read.slices.clear();
         read.bytes = 0;
+        read.end = asked.fetch_offset;
     }
     budget.has_any |= read.bytes > 0;
     budget.left -= i32::try_from(read.bytes).unwrap_or(i32::MAX).min(budget.left);
-    Ok(Look::Batches { slices: read.slices, bytes: read.bytes, offsets: read.offsets })
+    Ok(Look::Batches { slices: read.slices, bytes: read.bytes, end: read.end, offsets: read.offsets })
 }
 
 /// What there is to say of a partition when the answer is full: thousands may come behind the few that filled it.
 fn look_at_end(ask: &Ask) -> Result<Look, ErrorCode> {
     let offsets = ask.log.offsets();
     if (offsets.log_start..=offsets.high_watermark).contains(&ask.asked.fetch_offset) {
-        return Ok(Look::Batches { slices: Vec::new(), bytes: 0, offsets });
+        return Ok(Look::Batches { slices: Vec::new(), bytes: 0, end: ask.asked.fetch_offset, offsets });
     }
     Err(ErrorCode::OFFSET_OUT_OF_RANGE)
 }
@@ -160,6 +166,7 @@ mod tests {
         let look = |slices: Vec<LogSlice>| Look::Batches {
             slices,
             bytes: 0,
+            end: 0,
             offsets: LogOffsets { log_start: 0, stored_end: 0, high_watermark: 0 },
         };
         let looks = [

@@ -171,7 +171,7 @@ impl<'b> Visit<'b> {
     pub(super) fn count(&self, looks: &[Look], took: Duration) {
         let number = self.broker.counters.next_fetch();
         for (led, look) in self.led.iter().zip(looks) {
-            led.traffic.fetched(number, look.bytes(), took);
+            led.traffic.fetched(number, look.records(led.ask.asked.fetch_offset), look.bytes(), took);
         }
     }
 
