@@ -19,6 +19,7 @@ use super::classic::{ClassicGroup, NotMigratable};
 use super::command::{Join, JoinReply, LeftMember, MemberIdentity, Reply, Ticket};
 use super::consumer::{ConsumerGroup, Refusal, refusal};
 use super::kind::Group;
+use super::planted::planted;
 use super::{GroupSettings, Step, Topics};
 use crate::record::{MemberSubscription, Partitions};
 
@@ -111,7 +112,9 @@ impl Group {
         group.end(step.timers);
         let (id, epoch) = (group.id().clone(), group.epoch());
         let mut group = ClassicGroup::of_migrants(id, epoch, members, step.now.wall_ms, step.topics);
-        group.write_down(step.out);
+        if !planted!(DowngradeNotWritten) {
+            group.write_down(step.out);
+        }
         group.begin(step);
         if rebalances {
             group.prepare_rebalance(step);

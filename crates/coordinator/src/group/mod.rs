@@ -38,6 +38,7 @@ use self::command::{
 use self::consumer::{ConsumerGroup, Refusal, refusal};
 use self::kind::Group;
 use self::offsets::Offsets;
+use self::planted::planted;
 use self::timers::Timers;
 use crate::record::{ConsumerRecord, Record};
 
@@ -353,14 +354,16 @@ impl Groups {
     /// A group of the consumer protocol takes the place of what is known by its id, if anything is.
     fn become_consumers(&mut self, at: At<'_>, group: ConsumerGroup, out: &mut Output) {
         let id = group.id().clone();
-        if let Some(Group::Classic(known)) = self.groups.get_mut(&id) {
+        if let Some(Group::Classic(known)) = self.groups.get_mut(&id)
+            && !planted!(WaitersForgotten)
+        {
             known.send_away(out);
         }
         if let Some(known) = self.groups.get(&id) {
             out.records.extend(known.tombstones(&id));
         }
         self.end(&id);
-        if group.members() > 0 {
+        if group.members() > 0 && !planted!(MigrantsNotWritten) {
             out.records.extend(group.written().into_iter().map(|(_, record)| record));
         }
         self.insert(Group::Consumer(group));

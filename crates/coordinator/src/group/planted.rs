@@ -11,12 +11,27 @@ pub(super) enum Planted {
     TakenIsFree,
     /// A member gets what another one has still to give up.
     RevokingIsFree,
+    /// A group that goes over to the consumer protocol forgets what its members have.
+    AssignmentsForgotten,
+    /// It isn't written down.
+    MigrantsNotWritten,
+    /// Whoever waits for a generation isn't told that there will be none.
+    WaitersForgotten,
+    /// A group that goes back to the classic protocol isn't written down.
+    DowngradeNotWritten,
 }
 
 #[cfg(test)]
 impl Planted {
     /// All of them.
-    pub(super) const ALL: [Self; 2] = [Self::TakenIsFree, Self::RevokingIsFree];
+    pub(super) const ALL: [Self; 6] = [
+        Self::TakenIsFree,
+        Self::RevokingIsFree,
+        Self::AssignmentsForgotten,
+        Self::MigrantsNotWritten,
+        Self::WaitersForgotten,
+        Self::DowngradeNotWritten,
+    ];
 }
 
 #[cfg(test)]

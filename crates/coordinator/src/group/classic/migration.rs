@@ -10,9 +10,10 @@ use super::{ClassicGroup, State, answer_join, answer_sync};
 use crate::group::command::{JoinReply, SyncReply};
 use crate::group::embedded::{self, Assignment, CONSUMER, Subscription};
 use crate::group::migration::Migrant;
+use crate::group::planted::planted;
 use crate::group::session::Session;
 use crate::group::{Output, Topics};
-use crate::record::{ClassicMember, MemberSubscription};
+use crate::record::{ClassicMember, MemberSubscription, Partitions};
 
 /// Why members can't be taken over.
 pub(in crate::group) enum NotMigratable {
@@ -79,6 +80,8 @@ impl Member {
         if assignment.has_user_data {
             return Err(NotMigratable::HasUserData);
         }
+        let partitions =
+            if planted!(AssignmentsForgotten) { Partitions::new() } else { assignment.partitions };
         let reads = Subscription::read(&self.metadata(protocol), topics)?;
         let subscription = MemberSubscription {
             instance_id: self.instance_id.clone(),
@@ -94,7 +97,7 @@ impl Member {
                 protocols: self.protocols.clone(),
             }),
         };
-        Ok(Migrant { id: self.id.clone(), subscription, partitions: assignment.partitions })
+        Ok(Migrant { id: self.id.clone(), subscription, partitions })
     }
 
     fn migrated(of: Migrant) -> Self {
