@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use cluster::node::{CreateTopicError, NewTopic};
 use coordinator::group::command::{Command, Reply};
-use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Now, Output, partition_of};
+use coordinator::group::{
+    BATCH_BYTES_MAX, GroupCounts, GroupSettings, GroupSummary, Now, Output, partition_of,
+};
 use env::{Instant, WallTime};
 use storage::id::TopicId;
 use tokio::sync::Notify;
@@ -273,7 +275,7 @@ async fn room_for_writes(broker: &Broker) -> Result<(), String> {
         if let Some(why) = broker.node().refuses_writes() {
             return Err(why);
         }
-        if broker.committer().check_room(seat::BATCH_BYTES_MAX).is_ok() {
+        if broker.committer().check_room(BATCH_BYTES_MAX).is_ok() {
             return Ok(());
         }
         broker.committer().room().await;

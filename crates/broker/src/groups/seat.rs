@@ -9,7 +9,9 @@ use std::time::Duration;
 use cluster::commit::{NewItem, Rewrite, TopicWait};
 use cluster::partitions::Partition;
 use coordinator::group::command::{Command, Reply, Ticket};
-use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten};
+use coordinator::group::{
+    BATCH_BYTES_MAX, GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten,
+};
 use rustc_hash::FxBuildHasher;
 use storage::id::PartitionId;
 use tokio::sync::{Notify, oneshot};
@@ -21,8 +23,6 @@ use super::load;
 use crate::pump::Waiter;
 use crate::server::Broker;
 
-/// Bytes of a record batch that a coordinator writes, at most: Kafka's bound for `__consumer_offsets`.
-pub(super) const BATCH_BYTES_MAX: usize = 1_048_588;
 /// Bytes of a piece of a rewriting: small enough that others need not wait for it.
 const REWRITE_BYTES: usize = 128 << 10;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wire::error::ErrorCode;
+use wire::record::header::HEADER_BYTES;
 
 use super::classic::State;
 use super::command::{
@@ -10,8 +11,8 @@ use super::command::{
 };
 use super::kind::Group;
 use super::offsets::tombstone;
-use super::{At, Groups, Now, Output};
-use crate::record::{CommittedOffset, Record};
+use super::{At, BATCH_BYTES_MAX, Groups, Now, Output};
+use crate::record::{CommittedOffset, Record, offset_bytes};
 
 /// Offsets that expire in one step, about: a step is one record batch.
 const EXPIRED_MAX: usize = 4096;
@@ -32,6 +33,7 @@ impl Groups {
                 None if commit.knows_missing_groups => Err(ErrorCode::GROUP_ID_NOT_FOUND),
                 None => Err(ErrorCode::ILLEGAL_GENERATION),
             };
+        let checked = checked.and_then(|()| self.check_size(&commit));
         if let Err(error) = checked {
             return out.reply(ticket, Reply::CommitOffsets(Err(error)));
         }
@@ -42,6 +44,13 @@ impl Groups {
             errors.push(self.commit_one(now, &commit.group, new, expires, out));
         }
         out.reply(ticket, Reply::CommitOffsets(Ok(errors)));
+    }
+
+    /// What can't be written as one record batch is refused before anything is decided, with Kafka's code.
+    fn check_size(&self, commit: &CommitOffsets) -> Result<(), ErrorCode> {
+        let written = commit.offsets.iter().filter(|new| self.settings.takes_metadata(&new.metadata));
+        let bytes: usize = written.map(|new| offset_bytes(&commit.group, &new.topic, &new.metadata)).sum();
+        if bytes + HEADER_BYTES > BATCH_BYTES_MAX { Err(ErrorCode::UNKNOWN_SERVER_ERROR) } else { Ok(()) }
     }
 
     fn commit_one(

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use wire::primitive::Uuid;
+use wire::record::{Builder, Codec};
 
 use super::command::*;
 use super::desk_test::*;
@@ -159,6 +160,28 @@ fn commits_are_of_members_of_this_generation_or_of_nobody_in_an_empty_group() {
     let refused = other.now_ask(Command::CommitOffsets(large));
     assert_eq!(refused, Reply::CommitOffsets(Ok(vec![ErrorCode::OFFSET_METADATA_TOO_LARGE])));
     assert!(other.log.is_empty());
+}
+
+#[test]
+fn a_commit_that_no_batch_could_hold_is_refused_whole_and_one_that_barely_fits_is_not() {
+    let offsets = |count: usize| {
+        let Command::CommitOffsets(mut many) = commit("", -1, "t", 1) else { unreachable!() };
+        // As large as they come: newer clients name topics by id.
+        many.offsets = vec![NewOffset { topic_id: Uuid([1; 16]), ..many.offsets[0].clone() }; count];
+        Command::CommitOffsets(many)
+    };
+    let mut desk = Desk::new();
+    let refused = desk.now_ask(offsets(15_000));
+    assert_eq!(refused, Reply::CommitOffsets(Err(ErrorCode::UNKNOWN_SERVER_ERROR)));
+    assert_eq!(desk.fetch(), []);
+    assert!(matches!(desk.now_ask(offsets(14_900)), Reply::CommitOffsets(Ok(_))));
+    let mut batch = Builder::new(Codec::None.into());
+    for record in &desk.log {
+        let (key, value) = record.encode();
+        batch.append(0, Some(&key), value.as_deref(), &[]).unwrap();
+    }
+    let bytes = batch.finish().unwrap().len();
+    assert!((BATCH_BYTES_MAX * 7 / 8..=BATCH_BYTES_MAX).contains(&bytes), "{bytes}");
 }
 
 #[test]

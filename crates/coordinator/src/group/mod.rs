@@ -53,6 +53,9 @@ pub use topics::Topics;
 pub const STATES: [&str; 6] =
     ["Empty", "PreparingRebalance", "CompletingRebalance", "Stable", "Assigning", "Reconciling"];
 
+/// Bytes of the record batch that a step's records become, at most: Kafka's bound for `__consumer_offsets`.
+pub const BATCH_BYTES_MAX: usize = 1_048_588;
+
 /// A moment: on the host's own clock, and on the wall.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {

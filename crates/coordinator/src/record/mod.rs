@@ -168,8 +168,7 @@ impl Record {
         const AROUND: usize = 96;
         match self {
             Self::Offset { group, topic, value, .. } => {
-                let metadata = value.as_ref().map_or(0, |value| value.metadata.len());
-                AROUND + group.len() + topic.len() + metadata
+                offset_bytes(group, topic, value.as_ref().map_or("", |value| &value.metadata))
             }
             Self::Group { group, value } => {
                 let members = value.iter().flat_map(|value| &value.members);
@@ -206,6 +205,13 @@ impl Record {
 }
 
 /// A version and a message in it: how keys and values begin.
+/// Bytes that the record of a committed offset takes in a record batch, at most and hardly less.
+pub(crate) fn offset_bytes(group: &str, topic: &str, metadata: &str) -> usize {
+    /// Ten bytes of the key, 44 of the value, and what a batch has around a record.
+    const AROUND: usize = 68;
+    AROUND + group.len() + topic.len() + metadata.len()
+}
+
 fn encoded<'a>(prefix: i16, message: &impl Message<'a>, version: i16) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     let mut writer = Writer::new(&mut out);
