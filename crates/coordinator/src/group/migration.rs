@@ -64,7 +64,9 @@ impl Group {
     /// Members are gone from a group of the consumer protocol. If all others speak the classic one, it becomes one of that.
     pub(super) fn put_out(&mut self, step: &mut Step<'_>, ids: &[Arc<str>]) {
         let Self::Consumer(group) = self else { return };
-        match group.classic_without(ids).filter(|left| !left.is_empty() && may_downgrade(step.settings, left))
+        match group
+            .classic_without(ids, true)
+            .filter(|left| !left.is_empty() && may_downgrade(step.settings, left))
         {
             Some(left) => {
                 self.become_classic(step, left, true);
@@ -89,12 +91,13 @@ impl Group {
         };
         let is_last = group.replaces_last_consumer(join.instance_id.as_ref());
         group.admit(step, &id, join, &reads);
+        let rejoins = group.has_to_assign();
         let downgraded = if is_last {
-            group.classic_without(&[]).filter(|all| may_downgrade(step.settings, all))
+            group.classic_without(&[], rejoins).filter(|all| may_downgrade(step.settings, all))
         } else {
             None
         };
-        let rebalances = downgraded.is_some() && group.has_to_assign();
+        let rebalances = downgraded.is_some() && rejoins;
         if !rebalances {
             group.come_closer(step, &id, &reads);
         }
@@ -105,7 +108,7 @@ impl Group {
         }
     }
 
-    /// Everybody's target becomes what a leader has assigned, so that members go on with it or join for what is new.
+    /// What members come with becomes what a leader has assigned, so that they go on with it or join for what is new.
     fn become_classic(&mut self, step: &mut Step<'_>, members: Vec<Migrant>, rebalances: bool) {
         let Self::Consumer(group) = self else { return };
         step.out.records.extend(group.tombstones());

@@ -89,6 +89,18 @@ fn a_member_of_the_consumer_protocol_converts_its_group_and_gets_its_share() {
 }
 
 #[test]
+fn what_a_member_has_not_heard_that_it_is_to_give_up_is_nobody_elses_on_the_way_back_and_forth() {
+    let mut desk = desk();
+    desk.classic(&[&[0, 1, 2, 3]]);
+    desk.told("c", 0, &[]);
+    // It is to have a half, and is gone before the other member has heard of it.
+    desk.told("c", -1, &[]);
+    assert_eq!(desk.state(), ("PreparingRebalance", 1));
+    let next = desk.told("d", 0, &[]);
+    assert_eq!(next.assignment, Some(Partitions::new()), "everything is taken");
+}
+
+#[test]
 fn what_is_written_is_kafkas_and_a_restart_changes_nothing() {
     let mut desk = desk();
     let ids = desk.classic(&[&[0, 1], &[2, 3]]);

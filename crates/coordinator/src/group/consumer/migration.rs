@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{ConsumerGroup, Member};
 use crate::group::Topics;
 use crate::group::migration::Migrant;
-use crate::record::{CurrentAssignment, GroupEpoch, MemberState, TargetEpoch, held_since};
+use crate::record::{
+    CurrentAssignment, GroupEpoch, MemberState, Partitions, TargetEpoch, held_since, partitions_of,
+};
 
 impl ConsumerGroup {
     /// A group in this epoch, in which everybody has what it is to have.
@@ -35,14 +37,20 @@ impl ConsumerGroup {
         group
     }
 
-    /// Its members but for some, with what they are to have; `None` when one of them speaks the consumer protocol.
-    pub(in crate::group) fn classic_without(&self, some: &[Arc<str>]) -> Option<Vec<Migrant>> {
+    /// Its members but for some; `None` when one of them speaks the consumer protocol. If all are about to join again (`rejoins`), with
+    /// what they have: until they have joined nobody else may get it, whatever the group becomes meanwhile. (Kafka remembers their
+    /// targets then, too.) Else with what they are to have.
+    pub(in crate::group) fn classic_without(&self, some: &[Arc<str>], rejoins: bool) -> Option<Vec<Migrant>> {
         let left = self.members.iter().filter(|(id, _)| !some.contains(id));
         let migrant = |(id, member): (&Arc<str>, &Member)| {
             member.is_classic().then(|| Migrant {
                 id: id.clone(),
                 subscription: member.subscription.clone(),
-                partitions: self.targets.get(id).cloned().unwrap_or_default(),
+                partitions: if rejoins {
+                    member.held()
+                } else {
+                    self.targets.get(id).cloned().unwrap_or_default()
+                },
             })
         };
         left.map(migrant).collect()
@@ -64,5 +72,16 @@ impl ConsumerGroup {
     /// Whether targets are of an older epoch.
     pub(in crate::group) fn has_to_assign(&self) -> bool {
         self.target_epoch.epoch < self.epoch.epoch
+    }
+}
+
+impl Member {
+    /// What it has, and has still to give up.
+    fn held(&self) -> Partitions {
+        let mut held = partitions_of(&self.current.assigned);
+        for (topic, numbers) in partitions_of(&self.current.revoking) {
+            held.entry(topic).or_default().extend(numbers);
+        }
+        held
     }
 }
