@@ -14,7 +14,7 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
-from test_metrics import wait_for
+from waiting import wait_for
 from topics import create
 
 pytestmark = pytest.mark.usefixtures("_only_ours")
