@@ -14,8 +14,8 @@ from confluent_kafka.admin import (
     ConfigResource,
     ResourceType,
 )
-from waiting import wait_for
 from topics import create
+from waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("_only_ours")
 
