@@ -146,6 +146,12 @@ impl Image {
         &self.scram
     }
 
+    /// The credential that a user has by this mechanism.
+    #[must_use]
+    pub fn scram_credential(&self, user: &str, mechanism: ScramMechanism) -> Option<&ScramCredential> {
+        self.scram.get(&(user.to_owned(), mechanism))
+    }
+
     /// Applies a committed record.
     pub fn apply(&mut self, record: Record) -> Applied {
         match record {

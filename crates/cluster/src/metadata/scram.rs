@@ -17,10 +17,13 @@ pub enum ScramMechanism {
 }
 
 impl ScramMechanism {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
+
     /// The mechanism of this number.
     #[must_use]
     pub fn of(number: i8) -> Option<Self> {
-        [Self::Sha256, Self::Sha512].into_iter().find(|mechanism| *mechanism as i8 == number)
+        Self::ALL.into_iter().find(|mechanism| *mechanism as i8 == number)
     }
 }
 

@@ -77,8 +77,7 @@ pub(crate) async fn handle<'a>(
 
 fn alterations(broker: &Broker, request: &AlterUserScramCredentialsRequest<'_>) -> Alterations {
     let image = broker.node().image();
-    let is_there =
-        |user: &str, mechanism| image.scram_credentials().contains_key(&(user.to_owned(), mechanism));
+    let is_there = |user: &str, mechanism| image.scram_credential(user, mechanism).is_some();
     let mut alterations = Alterations::default();
     for deletion in request.deletions.iter().take(NAMED_MAX) {
         alterations.add(&deletion.name, || check_deletion(&deletion, is_there));

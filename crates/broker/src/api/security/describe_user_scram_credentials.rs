@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use cluster::metadata::Image;
+use cluster::metadata::{Image, ScramMechanism};
 use wire::error::ErrorCode;
 use wire::message::describe_user_scram_credentials::{
     CredentialInfo, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
@@ -41,13 +41,11 @@ pub(crate) fn handle<'a>(
 }
 
 fn described(image: &Image, user: String, is_twice: bool) -> DescribeUserScramCredentialsResult<'static> {
-    let of_user = image.scram_credentials().iter().filter(|((name, _), _)| *name == user);
-    let infos: Vec<_> = of_user
-        .map(|((_, mechanism), credential)| CredentialInfo {
-            mechanism: *mechanism as i8,
-            iterations: credential.iterations,
-        })
-        .collect();
+    let info = |mechanism| {
+        let iterations = image.scram_credential(&user, mechanism)?.iterations;
+        Some(CredentialInfo { mechanism: mechanism as i8, iterations })
+    };
+    let infos: Vec<_> = ScramMechanism::ALL.into_iter().filter_map(info).collect();
     let refused = if is_twice {
         let text = "Cannot describe SCRAM credentials for the same user twice in a single request: ";
         Some((ErrorCode::DUPLICATE_RESOURCE, text))
