@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
-use wire::frame::{self, RequestFrame};
-use wire::primitive::{Message, Request, Writer};
+use wire::frame::{self, FrameTooLong, RequestFrame};
+use wire::primitive::{DecodeError, Message, Request, Writer};
 
 use crate::api::{admin, cluster, data, group, security, session, txn};
 use crate::connection::Connection;
 use crate::connection::answer::Answer;
+use crate::counters::Counters;
 use crate::server::Broker;
 
 /// The APIs that are served, in every stable version that Kafka has of them.
@@ -87,7 +88,52 @@ pub(crate) fn key_of(frame: &[u8]) -> Option<ApiKey> {
     ApiKey::try_from(i16::from_be_bytes(*frame.first_chunk()?)).ok()
 }
 
-/// Answers any request but Produce: `out` is empty and gets a whole frame.
+/// A request that the pump answers and that can't be started.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// Its bytes: of the frame's head, or of the body.
+    #[error("{}: {error}", api.map_or("a request", ApiKey::name))]
+    Malformed { api: Option<ApiKey>, error: DecodeError },
+    /// Its version.
+    #[error("{} version {version} is not served", api.name())]
+    Version { api: ApiKey, version: i16 },
+    /// Have its batches checked beside the I/O thread.
+    #[error("a batch decompresses to more than is checked at once")]
+    Heavy,
+}
+
+/// Reads a request that the pump answers.
+///
+/// # Errors
+/// Why the connection is closed.
+pub(crate) fn read<'a, R: Request<'a>>(frame: &'a [u8]) -> Result<(RequestFrame<'a>, R), StartError> {
+    let malformed = |api| move |error| StartError::Malformed { api, error };
+    let mut request = frame::read_request(frame).map_err(malformed(None))?;
+    if !R::KEY.versions().contains(&request.version) {
+        return Err(StartError::Version { api: R::KEY, version: request.version });
+    }
+    let body = R::decode(&mut request.body, request.version).map_err(malformed(Some(R::KEY)))?;
+    Ok((request, body))
+}
+
+/// Appends an answer's frame to `out`, and counts the errors in it.
+///
+/// # Errors
+/// It is longer than a frame can be.
+pub(crate) fn write_response<'a>(
+    counters: &Counters,
+    (key, version, correlation_id): (ApiKey, i16, i32),
+    response: &impl Message<'a>,
+    out: &mut Vec<u8>,
+) -> Result<(), FrameTooLong> {
+    let unfinished = frame::start_response(out, key, version, correlation_id);
+    let mut writer = Writer::new(out);
+    response.encode(&mut writer, version);
+    counters.answered(key, &writer.errors);
+    unfinished.finish(out, &[])
+}
+
+/// Answers any request that the pump does not: `out` is empty and gets a whole frame.
 ///
 /// # Errors
 /// Why the connection is closed: Kafka closes it too when a request can't be read or is not served.
@@ -144,7 +190,6 @@ pub(crate) async fn answer(
         ApiKey::SyncGroup => asked.reply(group::sync_group::handle).await,
         ApiKey::Heartbeat => asked.reply(group::heartbeat::handle).await,
         ApiKey::LeaveGroup => asked.reply(group::leave_group::handle).await,
-        ApiKey::OffsetCommit => asked.reply(group::offset_commit::handle).await,
         ApiKey::OffsetFetch => asked.reply(group::offset_fetch::handle).await,
         ApiKey::OffsetDelete => asked.reply(group::offset_delete::handle).await,
         ApiKey::DescribeGroups => asked.reply(group::describe_groups::handle).await,
@@ -206,11 +251,8 @@ impl<'a> Exchange<'a> {
     }
 
     fn write<R: Request<'a>>(self, response: &R::Response<'a>) -> Result<(), String> {
-        let (version, out) = (self.request.version, self.out.own_bytes());
-        let unfinished = frame::start_response(out, R::KEY, version, self.request.correlation_id);
-        let mut writer = Writer::new(out);
-        response.encode(&mut writer, version);
-        self.broker.counters.answered(R::KEY, &writer.errors);
-        unfinished.finish(out, &[]).map_err(|error| error.to_string())
+        let head = (R::KEY, self.request.version, self.request.correlation_id);
+        let written = write_response(&self.broker.counters, head, response, self.out.own_bytes());
+        written.map_err(|error| error.to_string())
     }
 }

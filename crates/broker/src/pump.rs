@@ -88,6 +88,15 @@ impl CommitListener<Waiter> for Pump {
 }
 
 impl Pump {
+    /// Sends what a connection has, with what others have.
+    pub(crate) fn send(&self, connection: Rc<Connection>) {
+        let mut ready = self.ready.borrow_mut();
+        if ready.is_empty() {
+            self.work.notify_one();
+        }
+        ready.push(connection);
+    }
+
     pub(crate) fn new(counters: Rc<Counters>) -> Self {
         Self { counters, ready: RefCell::default(), work: Notify::new() }
     }

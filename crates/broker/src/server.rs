@@ -123,6 +123,7 @@ pub struct Broker {
     pub(crate) groups: GroupHost,
     /// Where everything is kept.
     pub(crate) log_dir: PathBuf,
+    pub(crate) pump: Rc<Pump>,
     node: Rc<Node<Waiter>>,
     topics: Topics,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -317,7 +318,7 @@ impl Server {
         let counters = Rc::new(Counters::default());
         let pump = Rc::new(Pump::new(counters.clone()));
         let node = Node::open(disk.clone(), dir, node, pump.clone()).await?;
-        env::spawn_local(pump.run());
+        env::spawn_local(pump.clone().run());
         let answers = MemoryPool::new(options.frames_bytes_max);
         let broker = Rc::new(Broker {
             counters,
@@ -329,6 +330,7 @@ impl Server {
             groups: GroupHost::new(options.groups.groups.clone()),
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
             topics: Topics::new(node.broker_id(), options.topic_defaults.clone()),
+            pump,
             node,
             flows: Flows::default(),
             connections: RefCell::default(),

@@ -2,7 +2,8 @@
 //!
 //! Produce requests overlap: they are checked and added to the forming group while reading goes on, and the pump writes
 //! their answers. Any other request starts when all before it are answered and nothing behind it starts until it is
-//! answered itself, as in Kafka, where a connection is muted meanwhile.
+//! answered itself, as in Kafka, where a connection is muted meanwhile. A commit of offsets is such a request, but the pump
+//! writes its answer, too: a thousand consumers' are answered in one go, and no task is woken for it.
 //!
 //! Back-pressure is not reading: while output waits for the socket, while too many produce requests are under way, while
 //! the commit queue or the memory pool is full.
@@ -48,7 +49,9 @@ pub(crate) struct Connection {
     replies: RefCell<Replies>,
     /// The connection's task, waiting.
     task: RefCell<Option<Waker>>,
-    /// The task waits until at most so many produce requests are under way.
+    /// A commit of offsets is under way: nothing behind it begins.
+    is_committing: Cell<bool>,
+    /// The task waits until at most so many requests are under way.
     slots_awaited: Cell<Option<usize>>,
     closed: Cell<Option<&'static str>>,
     /// Since when the socket has taken nothing of an answer that holds memory.
@@ -79,6 +82,7 @@ impl Connection {
             counters,
             replies: RefCell::default(),
             task: RefCell::default(),
+            is_committing: Cell::default(),
             slots_awaited: Cell::new(None),
             closed: Cell::new(None),
             stalled_since: Cell::new(None),
@@ -109,9 +113,20 @@ impl Connection {
         self.replies.borrow_mut().fill(slot, part, answer)
     }
 
-    /// Produce requests under way.
+    /// Requests under way that the pump answers.
     pub(crate) fn slots(&self) -> usize {
-        self.replies.borrow().len()
+        self.replies.borrow().len() + usize::from(self.is_committing.get())
+    }
+
+    /// A commit of offsets begins; no other request is under way.
+    pub(crate) fn begin_commit(&self) {
+        self.is_committing.set(true);
+    }
+
+    /// Lets `write` append the answer of the commit of offsets that is under way; the pump sends it.
+    pub(crate) fn end_commit(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.replies.borrow_mut().out);
+        self.is_committing.set(false);
     }
 
     /// Answers produce requests whose time is over.
@@ -128,7 +143,7 @@ impl Connection {
             let mut replies = self.replies.borrow_mut();
             replies.encode_ready(&self.counters, now);
             self.try_send(&mut replies.out);
-            replies.len()
+            replies.len() + usize::from(self.is_committing.get())
         };
         let is_awaited = self.slots_awaited.get().is_some_and(|awaited| slots <= awaited);
         if is_awaited || self.has_unsent() || self.closed.get().is_some() {

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use coordinator::group::BATCH_BYTES_MAX;
 use env::Instant;
 use env::net::OwnedReadHalf;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -17,8 +18,9 @@ use super::answer::Answer;
 use super::inbox::{Inbox, first_frame, frame_bytes};
 use super::{Connection, SLOTS_MAX, send};
 use crate::api::data::batch_check::{self, Verdicts};
-use crate::api::data::produce::{self, StartError};
-use crate::dispatch;
+use crate::api::data::produce;
+use crate::api::group::offset_commit;
+use crate::dispatch::{self, StartError};
 use crate::memory_pool::Share;
 use crate::server::Broker;
 
@@ -35,8 +37,8 @@ thread_local! {
 enum Next {
     /// Read more.
     Read,
-    /// Wait until fewer produce requests are under way.
-    Slots,
+    /// Wait until at most so many requests are under way that the pump answers.
+    Slots(usize),
     /// Wait until the commit queue has room.
     Room,
     /// Answer the frame of this length at the inbox's front, once all before it is answered.
@@ -80,7 +82,7 @@ impl Task {
                     Ok(false) => return "the client closed it".to_owned(),
                     Err(error) => return error.to_string(),
                 },
-                Next::Slots => self.wait_for_slots(SLOTS_MAX / 2).await,
+                Next::Slots(count) => self.wait_for_slots(count).await,
                 Next::Room => self.broker.committer().room().await,
                 Next::Share(bytes) => self.share = Some(self.broker.memory.wait_for(bytes).await),
                 Next::Beside(length) => {
@@ -135,14 +137,14 @@ impl Task {
         stream.poll_write_ready(cx)
     }
 
-    /// Produce requests straight from the scratch buffer; what is left goes to the inbox.
+    /// What the pump answers straight from the scratch buffer; what is left goes to the inbox.
     fn take_in(&mut self, mut bytes: &[u8]) {
         if self.inbox.is_empty() {
             while let Ok(Some(frame)) = first_frame(bytes, self.broker.options.frame_bytes_max)
-                && dispatch::key_of(frame) == Some(ApiKey::Produce)
-                && self.can_produce(frame.len())
+                && let Some(key) = dispatch::key_of(frame).filter(|key| is_of_pump(*key))
+                && self.hindrance(key, frame.len()).is_none()
             {
-                match produce::start(&self.broker, &self.connection, frame, Verdicts::new()) {
+                match self.start(key, frame) {
                     Ok(_) => bytes = &bytes[LENGTH_SIZE + frame.len()..],
                     Err(error) => {
                         self.is_heavy = matches!(error, StartError::Heavy);
@@ -158,13 +160,26 @@ impl Task {
         self.connection.frame_began.set(began.and(self.connection.frame_began.get()).or(began));
     }
 
-    fn can_produce(&self, frame_bytes: usize) -> bool {
-        // What is refused takes no room: its producer must hear of it although there is none.
-        let has_room = || {
-            let room = self.broker.committer().check_room(2 * frame_bytes);
-            room.is_ok() || self.broker.node().refuses_writes().is_some()
-        };
-        self.connection.slots() < SLOTS_MAX && has_room()
+    /// Starts a request that the pump answers.
+    fn start(&self, key: ApiKey, frame: &[u8]) -> Result<Instant, StartError> {
+        match key {
+            ApiKey::OffsetCommit => offset_commit::start(&self.broker, &self.connection, frame),
+            _ => produce::start(&self.broker, &self.connection, frame, Verdicts::new()),
+        }
+    }
+
+    /// What a request that the pump answers has to wait for before it begins.
+    fn hindrance(&self, key: ApiKey, frame_bytes: usize) -> Option<Next> {
+        let is_commit = key == ApiKey::OffsetCommit;
+        let is_alone = is_commit || self.connection.is_committing.get();
+        let (others_max, others_awaited) = if is_alone { (0, 0) } else { (SLOTS_MAX - 1, SLOTS_MAX / 2) };
+        if self.connection.slots() > others_max {
+            return Some(Next::Slots(others_awaited));
+        }
+        // What is refused takes no room: its client must hear of it although there is none.
+        let bytes = if is_commit { BATCH_BYTES_MAX } else { 2 * frame_bytes };
+        let has_room = self.broker.committer().check_room(bytes).is_ok();
+        (!has_room && self.broker.node().refuses_writes().is_none()).then_some(Next::Room)
     }
 
     /// Handles whole frames from the inbox; what is to be done next.
@@ -181,19 +196,17 @@ impl Task {
                 return Next::Share(length);
             }
             let Some(frame) = bytes.get(LENGTH_SIZE..LENGTH_SIZE + length) else { return Next::Read };
-            if dispatch::key_of(frame) != Some(ApiKey::Produce) {
+            let Some(key) = dispatch::key_of(frame).filter(|key| is_of_pump(*key)) else {
                 return Next::Answer(length);
+            };
+            if let Some(first) = self.hindrance(key, length) {
+                return first;
             }
-            if self.connection.slots() >= SLOTS_MAX {
-                return Next::Slots;
-            }
-            if !self.can_produce(length) {
-                return Next::Room;
-            }
-            if std::mem::take(&mut self.is_heavy) {
+            if self.is_heavy {
+                self.is_heavy = false;
                 return Next::Beside(length);
             }
-            match produce::start(&self.broker, &self.connection, frame, Verdicts::new()) {
+            match self.start(key, frame) {
                 Ok(now) => self.consumed(LENGTH_SIZE + length, now),
                 Err(StartError::Heavy) => return Next::Beside(length),
                 Err(error) => return Next::Refuse(error.to_string()),
@@ -226,7 +239,8 @@ impl Task {
                 (frame, verdicts)
             })
             .await;
-            while !self.can_produce(length) && self.connection.closed.get().is_none() {
+            while self.hindrance(ApiKey::Produce, length).is_some() && self.connection.closed.get().is_none()
+            {
                 self.broker.committer().room().await;
             }
             match produce::start(&self.broker, &self.connection, &frame, verdicts) {
@@ -240,7 +254,7 @@ impl Task {
         Ok(())
     }
 
-    /// Waits until at most `count` produce requests are under way, or the connection is closed.
+    /// Waits until at most `count` requests are under way that the pump answers, or the connection is closed.
     async fn wait_for_slots(&self, count: usize) {
         let connection = &self.connection;
         poll_fn(|cx| {
@@ -255,7 +269,7 @@ impl Task {
         connection.slots_awaited.set(None);
     }
 
-    /// Answers the first frame of the inbox, which is no produce request.
+    /// Answers the first frame of the inbox, which the pump does not.
     async fn answer(&mut self, length: usize) -> Result<(), String> {
         let frame = self.inbox.take_frame(length);
         self.connection.frame_began.set(None);
@@ -285,6 +299,11 @@ impl Task {
         self.frame_handled(now);
         Ok(())
     }
+}
+
+/// Whether an API's answers are the pump's to write.
+fn is_of_pump(key: ApiKey) -> bool {
+    matches!(key, ApiKey::Produce | ApiKey::OffsetCommit)
 }
 
 /// Resolves when the client has gone or the connection was closed. The end of the stream comes behind what was sent before

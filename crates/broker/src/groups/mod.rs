@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster::node::{CreateTopicError, NewTopic};
-use coordinator::group::command::{Command, Reply};
+use coordinator::group::command::{Command, CommitOffsets, Reply};
 use coordinator::group::{
     BATCH_BYTES_MAX, GroupCounts, GroupSettings, GroupSummary, Now, Output, partition_of,
 };
@@ -25,7 +25,8 @@ use storage::id::TopicId;
 use tokio::sync::Notify;
 use wire::error::ErrorCode;
 
-use self::seat::{Asked, Seat};
+use self::seat::{Answer, Asked, Seat};
+use crate::connection::Connection;
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
@@ -123,6 +124,36 @@ impl GroupHost {
                 answer.reply
             }
         }
+    }
+
+    /// Has a group's coordinator commit offsets, and tells what became of each, or of all. The caller has asked for room.
+    pub(crate) fn commit(
+        &self,
+        broker: &Rc<Broker>,
+        connection: &Rc<Connection>,
+        commit: CommitOffsets,
+        tell: impl FnOnce(Result<Vec<ErrorCode>, ErrorCode>) + 'static,
+    ) {
+        let Some(seat) = self.seat_of(broker, &commit.group) else {
+            return tell(Err(ErrorCode::NOT_COORDINATOR));
+        };
+        if broker.node().refuses_writes().is_some() {
+            return tell(Err(ErrorCode::COORDINATOR_NOT_AVAILABLE));
+        }
+        let answered_in = connection.answered_in.get();
+        let connection = connection.clone();
+        let tell = move |answer: Answer| {
+            if let Some(commit) = answer.commit {
+                connection.answered_in.set(commit);
+            }
+            tell(match answer.reply {
+                Ok(Reply::CommitOffsets(result)) => result,
+                Ok(other) => unreachable!("committing came to {other:?}"),
+                Err(error) => Err(error),
+            });
+        };
+        seat.decide(broker, self.now(), Command::CommitOffsets(commit), answered_in, Box::new(tell));
+        self.due_at(seat.next_deadline());
     }
 
     /// Asks every coordinator the same, those that load left out.

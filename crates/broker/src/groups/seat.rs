@@ -34,6 +34,9 @@ pub(super) struct Answer {
     pub(super) commit: Option<u64>,
 }
 
+/// Whoever has asked is told by calling it, once.
+pub(super) type Tell = Box<dyn FnOnce(Answer)>;
+
 /// What comes of asking.
 pub(super) enum Asked {
     Answered(Reply),
@@ -64,7 +67,7 @@ struct Serving {
     groups: Groups,
     next_ticket: Ticket,
     /// Whoever waits, for a commit or for others.
-    waiting: HashMap<Ticket, oneshot::Sender<Answer>, FxBuildHasher>,
+    waiting: HashMap<Ticket, Tell, FxBuildHasher>,
     next_step: u64,
     /// Replies behind steps that are in flight, oldest first.
     parked: VecDeque<(u64, Vec<(Ticket, Reply)>)>,
@@ -161,10 +164,31 @@ impl Seat {
         self.serving.borrow_mut().as_mut().map(look)
     }
 
+    /// Has the coordinator decide, and tells what comes of it now or later: COORDINATOR_LOAD_IN_PROGRESS while it reads its
+    /// partition. The caller has asked for room.
+    pub(super) fn decide(
+        self: &Rc<Self>,
+        broker: &Rc<Broker>,
+        now: Now,
+        command: Command,
+        answered_in: u64,
+        tell: Tell,
+    ) {
+        if !self.is_serving() {
+            return tell(Answer { reply: Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS), commit: None });
+        }
+        let image = GroupsImage(broker);
+        self.step(broker, answered_in, |serving, out| {
+            let ticket = serving.take_ticket();
+            serving.waiting.insert(ticket, tell);
+            serving.groups.decide(image.at(now), ticket, command, out);
+        });
+    }
+
     /// Has the coordinator decide; the caller has asked for room.
     ///
     /// # Errors
-    /// While it reads its partition: COORDINATOR_LOAD_IN_PROGRESS.
+    /// Of the coordinator as a whole.
     pub(super) fn ask(
         self: &Rc<Self>,
         broker: &Rc<Broker>,
@@ -172,13 +196,10 @@ impl Seat {
         command: Command,
         answered_in: u64,
     ) -> Result<Asked, ErrorCode> {
-        let ticket = self.with(Serving::take_ticket).ok_or(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)?;
-        let (tell, mut told) = oneshot::channel();
-        self.with(|serving| serving.waiting.insert(ticket, tell));
-        let image = GroupsImage(broker);
-        self.step(broker, answered_in, |serving, out| {
-            serving.groups.decide(image.at(now), ticket, command, out);
-        });
+        let (sender, mut told) = oneshot::channel();
+        // Whoever asked may be gone.
+        let tell = Box::new(move |answer| drop(sender.send(answer)));
+        self.decide(broker, now, command, answered_in, tell);
         Ok(match told.try_recv() {
             Ok(Answer { reply: Ok(reply), .. }) => Asked::Answered(reply),
             Ok(Answer { reply: Err(error), .. }) => return Err(error),
@@ -257,7 +278,8 @@ impl Seat {
             return;
         }
         broker.groups.count(&out);
-        let batch = match self.batch(broker, &out) {
+        let wall_ms = broker.groups.now().wall_ms;
+        let batch = match batch(&out, wall_ms) {
             Ok(batch) => batch,
             Err(bytes) => {
                 // What was decided can't be written down: nobody may hear of it, and it may not be gone on from.
@@ -284,36 +306,19 @@ impl Seat {
             }
         });
         if let Some(bytes) = batch {
-            self.write(broker, &bytes, answered_in);
+            self.write(broker, &bytes, wall_ms, answered_in);
         }
         self.release(ready.unwrap_or_default(), None);
     }
 
-    /// A step's records as one record batch; its size if that is too much.
-    fn batch(&self, broker: &Broker, out: &Output) -> Result<Option<Vec<u8>>, usize> {
-        if out.records.is_empty() {
-            return Ok(None);
-        }
-        let time = broker.groups.now().wall_ms;
-        let mut builder = Builder::new(Codec::None.into());
-        for record in &out.records {
-            let (key, value) = record.encode();
-            let added = builder.append(time, Some(&key), value.as_deref(), &[]);
-            added.map_err(|_| builder.bytes())?;
-        }
-        let bytes = builder.bytes();
-        let batch = builder.finish().map_err(|_| bytes)?;
-        if batch.len() > BATCH_BYTES_MAX { Err(batch.len()) } else { Ok(Some(batch)) }
-    }
-
-    fn write(self: &Rc<Self>, broker: &Broker, batch: &[u8], answered_in: u64) {
+    fn write(self: &Rc<Self>, broker: &Broker, batch: &[u8], wall_ms: i64, answered_in: u64) {
         let step = self.with(Serving::take_step).unwrap_or_default();
         self.in_flight.set(self.in_flight.get() + 1);
         let item = NewItem {
             partition: self.partition.reader.partition(),
             offset_delta_of_max_timestamp: 0,
             bytes: batch,
-            rewrite: Rewrite::CreateTime(broker.groups.now().wall_ms),
+            rewrite: Rewrite::CreateTime(wall_ms),
             wait: TopicWait::default(),
             answered_in,
         };
@@ -324,8 +329,7 @@ impl Seat {
     fn release(&self, replies: Vec<(Ticket, Reply)>, commit: Option<u64>) {
         for (ticket, reply) in replies {
             if let Some(tell) = self.with(|serving| serving.waiting.remove(&ticket)).flatten() {
-                // Whoever asked may be gone.
-                let _ = tell.send(Answer { reply: Ok(reply), commit });
+                tell(Answer { reply: Ok(reply), commit });
             }
         }
     }
@@ -334,7 +338,7 @@ impl Seat {
     fn refuse(&self, error: ErrorCode, replies: Vec<(Ticket, Reply)>) {
         for (ticket, _) in replies {
             if let Some(tell) = self.with(|serving| serving.waiting.remove(&ticket)).flatten() {
-                let _ = tell.send(Answer { reply: Err(error), commit: None });
+                tell(Answer { reply: Err(error), commit: None });
             }
         }
         self.give_up();
@@ -344,11 +348,27 @@ impl Seat {
     fn give_up(&self) {
         if let Some(serving) = self.serving.take() {
             for tell in serving.waiting.into_values() {
-                let _ = tell.send(Answer { reply: Err(ErrorCode::NOT_COORDINATOR), commit: None });
+                tell(Answer { reply: Err(ErrorCode::NOT_COORDINATOR), commit: None });
             }
         }
         self.changed.notify_one();
     }
+}
+
+/// A step's records as one record batch, stamped with `wall_ms`; its size if that is too much.
+fn batch(out: &Output, wall_ms: i64) -> Result<Option<Vec<u8>>, usize> {
+    if out.records.is_empty() {
+        return Ok(None);
+    }
+    let mut builder = Builder::new(Codec::None.into());
+    for record in &out.records {
+        let (key, value) = record.encode();
+        let added = builder.append(wall_ms, Some(&key), value.as_deref(), &[]);
+        added.map_err(|_| builder.bytes())?;
+    }
+    let bytes = builder.bytes();
+    let batch = builder.finish().map_err(|_| bytes)?;
+    if batch.len() > BATCH_BYTES_MAX { Err(batch.len()) } else { Ok(Some(batch)) }
 }
 
 impl Serving {

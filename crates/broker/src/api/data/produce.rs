@@ -13,9 +13,7 @@ use env::{Instant, WallTime};
 use storage::id::TopicId;
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
-use wire::frame::{self, RequestFrame};
 use wire::message::produce::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use wire::primitive::{DecodeError, Message};
 use wire::record::{BatchError, BatchInfo, Codec, TimestampType};
 
 use super::batch_check::{
@@ -23,6 +21,7 @@ use super::batch_check::{
 };
 use crate::connection::Connection;
 use crate::connection::replies::{self, Part, PartAnswer, PartTopic, Slot};
+use crate::dispatch::{self, StartError};
 use crate::flows::{Flow, FlowKey, SentBatch};
 use crate::pump::{Counted, Waiter};
 use crate::server::Broker;
@@ -108,7 +107,7 @@ pub(crate) fn start(
     frame: &[u8],
     verdicts: Verdicts,
 ) -> Result<Instant, StartError> {
-    let (request, produce) = read(frame)?;
+    let (request, produce) = dispatch::read::<ProduceRequest<'_>>(frame)?;
     let version = request.version;
     let (parts, checked) = (Vec::with_capacity(1), Vec::with_capacity(1));
     let mut sorted = Sorted { verdicts, parts, checked, record_errors_left: RECORD_ERRORS_MAX };
@@ -144,35 +143,12 @@ pub(crate) fn start(
     Ok(now)
 }
 
-/// A produce request that can't be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
-    /// Its bytes.
-    #[error("Produce: {0}")]
-    Malformed(#[from] DecodeError),
-    /// Its version.
-    #[error("Produce version {0} is not served")]
-    Version(i16),
-    /// Have its batches checked beside the I/O thread.
-    #[error("a batch decompresses to more than is checked at once")]
-    Heavy,
-}
-
-fn read(frame: &[u8]) -> Result<(RequestFrame<'_>, ProduceRequest<'_>), StartError> {
-    let mut request = frame::read_request(frame)?;
-    if !request.key.versions().contains(&request.version) {
-        return Err(StartError::Version(request.version));
-    }
-    let produce = ProduceRequest::decode(&mut request.body, request.version)?;
-    Ok((request, produce))
-}
-
 /// The compressed batches of a request, for [`batch_check::check_all`].
 ///
 /// # Errors
 /// When the frame can't be read.
 pub(crate) fn checks(broker: &Broker, frame: &[u8]) -> Result<Vec<Check>, StartError> {
-    let (request, produce) = read(frame)?;
+    let (request, produce) = dispatch::read::<ProduceRequest<'_>>(frame)?;
     let (now, mut part, mut checks) = (WallTime::now().0, 0, Vec::new());
     for topic in produce.topic_data.iter() {
         let handle = find_topic(broker, &topic, request.version);

@@ -6,7 +6,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use coordinator::group::command::{Command, CommitOffsets, NewOffset, Reply};
+use coordinator::group::command::{CommitOffsets, NewOffset};
+use env::Instant;
+use wire::api::ApiKey;
 use wire::error::ErrorCode;
 use wire::message::offset_commit::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetCommitResponse,
@@ -16,7 +18,8 @@ use wire::primitive::Uuid;
 
 use super::{shared, shared_if_any};
 use crate::api::NAMED_MAX;
-use crate::dispatch::Caller;
+use crate::connection::Connection;
+use crate::dispatch::{self, StartError};
 use crate::server::Broker;
 use crate::topics::TopicHandle;
 
@@ -29,58 +32,105 @@ const RETENTION_UNTIL: i16 = 4;
 /// The broker's own retention time.
 const DEFAULT_RETENTION: i64 = -1;
 
+/// A commit under way: who is to be answered, and what.
+struct Committing {
+    broker: Rc<Broker>,
+    connection: Rc<Connection>,
+    version: i16,
+    correlation_id: i32,
+    read_at: Instant,
+    topics: Vec<Committed>,
+}
+
 /// A topic of the answer, partition by partition: refused already, or the coordinator's to answer.
-struct Answered<'a> {
-    name: std::borrow::Cow<'a, str>,
+struct Committed {
+    name: Arc<str>,
     topic_id: Uuid,
     partitions: Vec<(i32, Option<ErrorCode>)>,
 }
 
-/// Commits offsets.
-pub(crate) async fn handle<'a>(
+/// Starts a commit, whose frame is given without its length; the time at which it was started. Nothing else of the connection
+/// is under way, and the caller has asked for room.
+///
+/// # Errors
+/// When the frame can't be read: the connection is closed then, as in Kafka.
+pub(crate) fn start(
     broker: &Rc<Broker>,
-    caller: &Caller<'_>,
-    request: OffsetCommitRequest<'a>,
-) -> OffsetCommitResponse<'a> {
-    let (mut topics, mut offsets) = (Vec::new(), Vec::new());
+    connection: &Rc<Connection>,
+    frame: &[u8],
+) -> Result<Instant, StartError> {
+    let (request, body) = dispatch::read::<OffsetCommitRequest<'_>>(frame)?;
+    let (version, correlation_id) = (request.version, request.correlation_id);
+    broker.counters.requested(request.key, version);
+    let (mut topics, mut offsets) = (Vec::with_capacity(1), Vec::with_capacity(1));
     let mut left = NAMED_MAX;
-    for topic in &request.topics {
-        topics.push(check_topic(broker, caller.version, topic, &mut left, &mut offsets));
+    for topic in &body.topics {
+        topics.push(check_topic(broker, version, &topic, &mut left, &mut offsets));
     }
-    let mut errors = Vec::new().into_iter();
-    let mut all = ErrorCode::NONE;
-    if !offsets.is_empty() {
-        match commit(broker, caller, &request, offsets).await {
-            Ok(each) => errors = each.into_iter(),
-            Err(error) => all = error,
-        }
-    }
-    let mut answer = |(partition_index, refused): (i32, Option<ErrorCode>)| {
-        let error = refused.unwrap_or_else(|| errors.next().unwrap_or(all));
-        OffsetCommitResponsePartition { partition_index, error_code: error.code() }
+    let read_at = connection.last_active.get();
+    connection.begin_commit();
+    let (broker_of_answer, connection_of_answer) = (broker.clone(), connection.clone());
+    let committing = Committing {
+        broker: broker_of_answer,
+        connection: connection_of_answer,
+        version,
+        correlation_id,
+        read_at,
+        topics,
     };
-    let topics = topics.into_iter().map(|topic| OffsetCommitResponseTopic {
-        name: topic.name,
-        topic_id: topic.topic_id,
-        partitions: topic.partitions.into_iter().map(&mut answer).collect(),
-    });
-    OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() }
+    if offsets.is_empty() {
+        committing.answer(Ok(Vec::new()));
+    } else {
+        let commit = command(&body, version, offsets);
+        broker.groups.commit(broker, connection, commit, |result| committing.answer(result));
+    }
+    Ok(read_at)
 }
 
-fn check_topic<'a>(
+impl Committing {
+    /// The coordinator has answered: one error for each partition that was its to answer, or one for all.
+    fn answer(self, result: Result<Vec<ErrorCode>, ErrorCode>) {
+        let (errors, all) = match result {
+            Ok(errors) => (errors, ErrorCode::NONE),
+            Err(all) => (Vec::new(), all),
+        };
+        let mut errors = errors.into_iter();
+        let mut answer = |&(partition_index, refused): &(i32, Option<ErrorCode>)| {
+            let error = refused.unwrap_or_else(|| errors.next().unwrap_or(all));
+            OffsetCommitResponsePartition { partition_index, error_code: error.code() }
+        };
+        let topics = self.topics.iter().map(|topic| OffsetCommitResponseTopic {
+            name: (&*topic.name).into(),
+            topic_id: topic.topic_id,
+            partitions: topic.partitions.iter().map(&mut answer).collect(),
+        });
+        let response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
+        let (counters, now) = (&self.broker.counters, Instant::now());
+        let head = (ApiKey::OffsetCommit, self.version, self.correlation_id);
+        self.connection.end_commit(|out| {
+            let written = dispatch::write_response(counters, head, &response, out);
+            written.expect("the answer is about as long as its request");
+        });
+        counters.took(ApiKey::OffsetCommit, now.since(self.read_at));
+        self.connection.last_active.set(now);
+        self.broker.pump.send(self.connection);
+    }
+}
+
+fn check_topic(
     broker: &Broker,
     version: i16,
-    topic: OffsetCommitRequestTopic<'a>,
+    topic: &OffsetCommitRequestTopic<'_>,
     left: &mut usize,
     offsets: &mut Vec<NewOffset>,
-) -> Answered<'a> {
+) -> Committed {
     let by_id = version >= TOPIC_IDS_SINCE;
     let handle = if by_id { broker.topic_by_id(topic.topic_id) } else { broker.topic(&topic.name) };
     let missing = if by_id { ErrorCode::UNKNOWN_TOPIC_ID } else { ErrorCode::UNKNOWN_TOPIC_OR_PARTITION };
-    let name: Option<Arc<str>> = handle.as_ref().map(|handle| handle.topic.name.clone());
-    let mut partitions = Vec::new();
+    let known: Option<Arc<str>> = handle.as_ref().map(|handle| handle.topic.name.clone());
+    let mut partitions = Vec::with_capacity(1);
     for asked in topic.partitions.iter().take(*left) {
-        let refused = match &name {
+        let refused = match &known {
             None => Some(missing),
             Some(_) if !has_partition(handle.as_deref(), asked.partition_index) => {
                 Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
@@ -93,7 +143,8 @@ fn check_topic<'a>(
         partitions.push((asked.partition_index, refused));
     }
     *left -= partitions.len();
-    Answered { name: topic.name, topic_id: topic.topic_id, partitions }
+    let name = known.unwrap_or_else(|| shared(&topic.name));
+    Committed { name, topic_id: topic.topic_id, partitions }
 }
 
 fn has_partition(topic: Option<&TopicHandle>, number: i32) -> bool {
@@ -112,24 +163,15 @@ fn new_offset(topic: &Arc<str>, topic_id: Uuid, asked: &OffsetCommitRequestParti
     }
 }
 
-async fn commit(
-    broker: &Rc<Broker>,
-    caller: &Caller<'_>,
-    request: &OffsetCommitRequest<'_>,
-    offsets: Vec<NewOffset>,
-) -> Result<Vec<ErrorCode>, ErrorCode> {
-    let may_expire = caller.version <= RETENTION_UNTIL && request.retention_time_ms != DEFAULT_RETENTION;
-    let commit = CommitOffsets {
+fn command(request: &OffsetCommitRequest<'_>, version: i16, offsets: Vec<NewOffset>) -> CommitOffsets {
+    let may_expire = version <= RETENTION_UNTIL && request.retention_time_ms != DEFAULT_RETENTION;
+    CommitOffsets {
         group: shared(&request.group_id),
         generation: request.generation_id_or_member_epoch,
         member_id: shared(&request.member_id),
         instance_id: shared_if_any(request.group_instance_id.as_deref()),
         retention_ms: may_expire.then_some(request.retention_time_ms),
-        knows_missing_groups: caller.version >= GROUP_ERRORS_SINCE,
+        knows_missing_groups: version >= GROUP_ERRORS_SINCE,
         offsets,
-    };
-    match broker.groups.ask(broker, caller, &request.group_id, Command::CommitOffsets(commit)).await? {
-        Reply::CommitOffsets(result) => result,
-        other => unreachable!("committing came to {other:?}"),
     }
 }
