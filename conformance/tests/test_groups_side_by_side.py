@@ -247,6 +247,34 @@ def test_syncing(peers, version):
     both(peers, story)
 
 
+def test_a_generation_that_is_too_large_to_be_written(peers):
+    """Could break: the coordinator of all the other groups is lost by it, and read again."""
+
+    def story(it):
+        said = 600_000
+        metadata = subscription()[:-4] + struct.pack(">i", said) + bytes(said)
+        large = {"Protocols": [{"Name": "range", "Metadata": metadata}]}
+        first = it.member(**large)
+        it.sync(first, assignments=[(first["MemberId"], b"all")])
+        second = it.join(line="second", **large)
+        it.join(second["MemberId"], line="second", wait=False, **large)
+        first = it.join(first["MemberId"], **large)
+        second = it.hear("second")
+        it.sync(first, assignments=[(first["MemberId"], b"all")])
+        it.sync(second, line="second")
+        it.beat(first)
+        it.ask(DESCRIBE, 5, Groups=[it.group])
+        # It goes on with what can be written.
+        it.join(second["MemberId"], line="second", wait=False)
+        first = it.join(first["MemberId"], **large)
+        second = it.hear("second")
+        it.sync(first, assignments=[(first["MemberId"], b"all")])
+        it.sync(second, line="second")
+        it.beat(first)
+
+    both(peers, story)
+
+
 @pytest.mark.parametrize("version", API[BEAT].versions)
 def test_heartbeats(peers, version):
     """Could break: which error tells a member to join again, and which that it is nobody."""

@@ -185,6 +185,35 @@ fn a_commit_that_no_batch_could_hold_is_refused_whole_and_one_that_barely_fits_i
 }
 
 #[test]
+fn a_generation_that_no_batch_could_hold_is_refused_and_its_members_join_again() {
+    let mut desk = Desk::new();
+    let large = |member: &str, random| {
+        let mut join = joining(member, None, random);
+        join.protocols[0].metadata = vec![0; 600_000].into();
+        Command::Join(join)
+    };
+    let tickets = [desk.ask(large("", 1)), desk.ask(large("", 2))];
+    desk.pass(DELAY * 2);
+    let [mut leader, mut follower] = tickets.map(|ticket| desk.joined(ticket));
+    if leader.members.is_empty() {
+        std::mem::swap(&mut leader, &mut follower);
+    }
+    let written = desk.log.len();
+    let waiting = desk.ask(sync(&follower.member_id, 1, Vec::new()));
+    let refused = desk.ask(sync(&leader.member_id, 1, Vec::new()));
+    for ticket in [waiting, refused] {
+        assert_eq!(desk.synced(ticket).error, ErrorCode::UNKNOWN_SERVER_ERROR);
+    }
+    assert_eq!(desk.log.len(), written);
+    assert_eq!(desk.beat(&leader.member_id, 1), ErrorCode::REBALANCE_IN_PROGRESS);
+    let tickets = [desk.ask(large(&leader.member_id, 1)), desk.ask(join(&follower.member_id, None, 2))];
+    assert_eq!(tickets.map(|ticket| desk.joined(ticket).generation), [2, 2]);
+    let fits = desk.ask(sync(&leader.member_id, 2, Vec::new()));
+    assert_eq!(desk.synced(fits).error, ErrorCode::NONE);
+    assert_eq!(desk.describe().state, "Stable");
+}
+
+#[test]
 fn offsets_of_topics_that_are_read_are_not_deleted() {
     let mut desk = Desk::new();
     let (ids, generation) = desk.group_of(1);

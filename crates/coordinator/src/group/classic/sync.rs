@@ -1,12 +1,16 @@
 //! Syncing: the leader brings assignments, the others wait for theirs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use bytes::Bytes;
 use wire::error::ErrorCode;
+use wire::record::header::HEADER_BYTES;
 
 use super::{ClassicGroup, State, answer_sync};
-use crate::group::Step;
 use crate::group::command::{Reply, Sync, SyncReply, Ticket};
+use crate::group::{BATCH_BYTES_MAX, Step};
+use crate::record::Record;
 
 impl ClassicGroup {
     /// A member asks for its assignment; its reply may come later.
@@ -58,10 +62,25 @@ impl ClassicGroup {
             return;
         }
         let assignments: BTreeMap<_, _> = sync.assignments.into_iter().collect();
+        if self.is_too_large(&assignments) {
+            self.hand_out(step, ErrorCode::UNKNOWN_SERVER_ERROR, &BTreeMap::new());
+            return self.prepare_rebalance(step);
+        }
         self.hand_out(step, ErrorCode::NONE, &assignments);
         self.transition(State::Stable, step.now.wall_ms);
         self.write_down(step.out);
         step.out.rebalanced += 1;
+    }
+
+    /// Whether no record batch could hold the generation with these assignments. It is refused as in Kafka, before it is decided: the
+    /// coordinator of all other groups is not lost by it.
+    fn is_too_large(&self, assignments: &BTreeMap<Arc<str>, Bytes>) -> bool {
+        let mut metadata = self.metadata();
+        for member in &mut metadata.members {
+            member.assignment = assignments.get(&member.member_id).cloned().unwrap_or_default();
+        }
+        let record = Record::Group { group: self.id.clone(), value: Some(metadata) };
+        record.bytes() + HEADER_BYTES > BATCH_BYTES_MAX
     }
 
     /// A member has asked for its assignment; when all have, nobody is waited for any more.
