@@ -74,6 +74,33 @@ def test_a_member_stays_in_its_epoch_until_all_is_given_up(peers):
     tell_both(peers, count_only(story))
 
 
+def test_a_member_that_reads_less_while_it_gives_up(peers):
+    """Could break: what it no longer reads is given up at once, whatever else it has still to give up."""
+
+    def story(it):
+        it.beat_as("a", 0, SubscribedTopicNames=["groups-t", "groups-u"])
+        time.sleep(1.1)
+        it.beat_as("b", 0)
+        time.sleep(1.1)
+        ids = [it.named(name, 12, 12)["TopicId"] for name in ("groups-t", "groups-u")]
+
+        def owning(*numbers, **more):
+            topics = [{"TopicId": i, "Partitions": of} for i, of in zip(ids, numbers, strict=False) if of]
+            return it.beat_as("a", 2, TopicPartitions=topics, **more)
+
+        kept = owning([0, 1, 2], [0])["Assignment"]["TopicPartitions"]
+        kept = next(of["Partitions"] for of in kept if of["TopicId"] == ids[0])
+        owning([0, 1, 2], [0], SubscribedTopicNames=["groups-t"])
+        it.tell()
+        owning([0, 1, 2], [0])
+        owning(kept, [0])
+        time.sleep(1.1)
+        owning(kept)
+        it.tell()
+
+    tell_both(peers, count_only(story))
+
+
 def settle(it, version, **epochs):
     """Members do what they are told until everybody has what is theirs; Kafka computes that once a second at most."""
     owned = dict.fromkeys(epochs, [])

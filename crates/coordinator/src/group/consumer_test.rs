@@ -69,6 +69,36 @@ fn what_a_group_is_set_to_holds_from_a_members_next_heartbeat_on() {
     assert_eq!(desk.described().members.len(), 0);
 }
 
+/// Could break: it first gives up the partitions that it was asked for, while nobody may have those that it no longer reads.
+#[test]
+fn what_a_member_no_longer_reads_it_gives_up_at_once_beside_what_it_gives_up_already() {
+    let mut desk = desk();
+    desk.topics.set("u", 1);
+    let reading = |topics: &[&str], epoch| {
+        let mut beat = beat("a", epoch, &[0, 1, 2, 3]);
+        beat.topics = Some(topics.iter().map(|topic| Arc::from(*topic)).collect());
+        beat.owned.as_mut().unwrap().insert(FewTopics::id("u"), [0].into());
+        beat
+    };
+    let first = desk.try_beat(ConsumerBeat { owned: Some(Partitions::new()), ..reading(&["t", "u"], 0) });
+    assert_eq!(first.unwrap().assignment.unwrap().len(), 2);
+    desk.told("b", 0, &[]);
+    let kept = desk.try_beat(reading(&["t", "u"], 2)).unwrap().assignment.unwrap();
+    assert_eq!(kept.len(), 2, "of one topic it gives something up: {kept:?}");
+    let told = desk.try_beat(reading(&["t"], 2)).unwrap();
+    let rest = Partitions::from([(FewTopics::id("t"), kept[&FewTopics::id("t")].clone())]);
+    assert_eq!((told.epoch, told.assignment.as_ref()), (2, Some(&rest)));
+    let of_a = desk.described().members.remove(0);
+    assert_eq!(of_a.assigned.values().flatten().count(), 5, "its own until it has given up");
+    // All of it is remembered, and given up together.
+    desk.restart();
+    assert_eq!(desk.described().members.remove(0), of_a);
+    let mut keeps_u = ConsumerBeat { owned: Some(rest.clone()), ..beat("a", 2, &[]) };
+    keeps_u.owned.as_mut().unwrap().insert(FewTopics::id("u"), [0].into());
+    assert_eq!(desk.try_beat(keeps_u).unwrap().epoch, 2);
+    assert_eq!(desk.try_beat(ConsumerBeat { owned: Some(rest), ..beat("a", 2, &[]) }).unwrap().epoch, 4);
+}
+
 #[test]
 fn who_does_not_give_up_in_time_is_put_out() {
     let mut desk = desk();

@@ -90,7 +90,7 @@ impl Group {
             }
         };
         let is_last = group.replaces_last_consumer(join.instance_id.as_ref());
-        group.admit(step, &id, join, &reads);
+        let has_changed = group.admit(step, &id, join, &reads);
         let rejoins = group.has_to_assign();
         let downgraded = if is_last {
             group.classic_without(&[], rejoins).filter(|all| may_downgrade(step.settings, all))
@@ -99,7 +99,7 @@ impl Group {
         };
         let rebalances = downgraded.is_some() && rejoins;
         if !rebalances {
-            group.come_closer(step, &id, &reads);
+            group.come_closer(step, &id, &reads, has_changed);
         }
         step.out.reply(ticket, Reply::Join(group.join_reply(&id)));
         match downgraded {

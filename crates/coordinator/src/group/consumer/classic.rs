@@ -55,14 +55,14 @@ impl ConsumerGroup {
             && join.protocols.iter().any(|protocol| classic().all(|of| has(of, &protocol.name)))
     }
 
-    /// A member of the classic protocol joins, or joins again, and says what it reads now.
+    /// A member of the classic protocol joins, or joins again, and says what it reads now; true when that is new.
     pub(in crate::group) fn admit(
         &mut self,
         step: &mut Step<'_>,
         id: &Arc<str>,
         join: Join,
         reads: &Subscription,
-    ) {
+    ) -> bool {
         self.take_over(step, join.instance_id.as_ref(), id);
         self.expect_nothing(step, id);
         let known = self.members.get(id).map(|member| member.subscription.clone()).unwrap_or_default();
@@ -85,12 +85,19 @@ impl ConsumerGroup {
         };
         let has_changed = self.subscribe(step, id, subscription);
         self.refresh(step, has_changed);
+        has_changed
     }
 
-    /// A member that has joined comes closer to what it is to have.
-    pub(in crate::group) fn come_closer(&mut self, step: &mut Step<'_>, id: &Arc<str>, reads: &Subscription) {
+    /// A member that has joined comes closer to what it is to have; `has_changed`: it reads other topics than before.
+    pub(in crate::group) fn come_closer(
+        &mut self,
+        step: &mut Step<'_>,
+        id: &Arc<str>,
+        reads: &Subscription,
+        has_changed: bool,
+    ) {
         self.retarget(step);
-        self.reconcile(step, id, Some(&reads.owned));
+        self.reconcile(step, id, Some(&reads.owned), has_changed);
     }
 
     /// A member that has joined has to ask for what it has, within its rebalance time-out.

@@ -105,7 +105,7 @@ impl ConsumerGroup {
         let has_changed = self.subscribe(step, &id, subscription(known, beat));
         self.refresh(step, has_changed);
         self.retarget(step);
-        self.reconcile(step, &id, beat.owned.as_ref());
+        self.reconcile(step, &id, beat.owned.as_ref(), has_changed);
         self.heard_of(step, &id);
         let current = &self.members[&id].current;
         let names_topics = beat.topics.is_some() || beat.regex.is_some();
@@ -169,13 +169,22 @@ impl ConsumerGroup {
         has_changed
     }
 
-    /// A step of a member towards what it is to have.
-    pub(super) fn reconcile(&mut self, step: &mut Step<'_>, id: &Arc<str>, owned: Option<&Partitions>) {
-        let current = &self.members[id].current;
+    /// A step of a member towards what it is to have; `has_changed`: it has just said that it reads other topics.
+    pub(super) fn reconcile(
+        &mut self,
+        step: &mut Step<'_>,
+        id: &Arc<str>,
+        owned: Option<&Partitions>,
+        has_changed: bool,
+    ) {
+        let member = &self.members[id];
+        let current = &member.current;
         let target = self.targets.get(id).unwrap_or(nothing());
         let taken = self.taken_by_others(id);
         let is_free = |topic: Uuid, number: i32| planted!(TakenIsFree) || !taken.contains(&(topic, number));
-        let next = reconcile::next(current, target, self.target_epoch.epoch, owned, is_free);
+        let reads = |topic| step.topics.name_of(topic).is_some_and(|name| self.reads(member, &name));
+        let is_dropped = |topic| has_changed && !reads(topic);
+        let next = reconcile::next(current, target, self.target_epoch.epoch, owned, is_free, is_dropped);
         if next != *current {
             self.write(step, ConsumerRecord::Current { member: id.clone(), value: Some(next) });
         }

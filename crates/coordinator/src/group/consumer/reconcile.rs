@@ -7,19 +7,30 @@ use wire::primitive::Uuid;
 use crate::record::{CurrentAssignment, Held, MemberState, Partitions};
 
 /// What a member has after a heartbeat in which it said what it `owned`, if it did. `is_free` says of a partition whether nobody
-/// else has it, or has still to give it up.
+/// else has it, or has still to give it up; `is_dropped` says of a topic whether the member has just said that it no longer reads it.
 pub(super) fn next(
     current: &CurrentAssignment,
     target: &Partitions,
     target_epoch: i32,
     owned: Option<&Partitions>,
     is_free: impl Fn(Uuid, i32) -> bool,
+    is_dropped: impl Fn(Uuid) -> bool,
 ) -> CurrentAssignment {
     match current.state {
         MemberState::Stable if current.epoch == target_epoch => current.clone(),
-        MemberState::Unrevoked if owns_any(owned, &current.revoking) => current.clone(),
+        MemberState::Unrevoked if owns_any(owned, &current.revoking) => dropping(current, is_dropped),
         _ => towards(current, target, target_epoch, owned, is_free),
     }
+}
+
+/// While it gives something up, it is not told of anything more to give up but of what it does not read.
+fn dropping(current: &CurrentAssignment, is_dropped: impl Fn(Uuid) -> bool) -> CurrentAssignment {
+    let assigned = filtered(&current.assigned, |topic, _| !is_dropped(topic));
+    let mut revoking = current.revoking.clone();
+    for (topic, numbers) in filtered(&current.assigned, |topic, _| is_dropped(topic)) {
+        revoking.entry(topic).or_default().extend(numbers);
+    }
+    CurrentAssignment { assigned, revoking, ..current.clone() }
 }
 
 /// It stays in its epoch until it has given up all that it has to.
