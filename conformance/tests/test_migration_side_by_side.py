@@ -1,10 +1,11 @@
 """Groups on their way between the classic and the consumer protocol (KIP-848): the same stories told to Apache Kafka and to us."""
 
+import itertools
 import re
 import struct
 import time
 
-from test_consumer_protocol_side_by_side import Members, count_only
+from test_consumer_protocol_side_by_side import Members, count_only, given
 from test_groups_side_by_side import DESCRIBE, both
 
 # What Kafka draws for a member of the classic protocol in a group of the other.
@@ -13,8 +14,17 @@ DRAWN = re.compile(r"(?<=')[\w-]{22}(?=')")
 
 def assignment(partitions):
     """What a leader gives: partitions of groups-t."""
-    topic = struct.pack(">h", 8) + b"groups-t" + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
-    return struct.pack(">hi", 0, 1) + topic + struct.pack(">i", -1)
+    return struct.pack(">hi", 0, 1) + of_topic(partitions) + struct.pack(">i", -1)
+
+
+def keeping(partitions):
+    """What a member that reads groups-t joins with, which has not given these up."""
+    topics = struct.pack(">hih", 1, 1, 8) + b"groups-t" + struct.pack(">i", -1)
+    return {"Protocols": [{"Name": "range", "Metadata": topics + struct.pack(">i", 1) + of_topic(partitions)}]}
+
+
+def of_topic(partitions):
+    return struct.pack(">h", 8) + b"groups-t" + struct.pack(f">i{len(partitions)}i", len(partitions), *partitions)
 
 
 class Migrating(Members):
@@ -46,6 +56,21 @@ class Migrating(Members):
 
 def tell_both(peers, story):
     both(peers, count_only(story), Migrating)
+
+
+APART = itertools.count()
+
+
+def apart(peers, story):
+    """What comes of a story in which we do not do as Kafka, by the broker (docs/adr/0015-groups.md)."""
+    came = {}
+    for broker in peers:
+        it = Migrating(broker, f"apart-{next(APART)}")
+        try:
+            came[broker.kind] = story(it)
+        finally:
+            it.close()
+    return came
 
 
 def test_a_group_goes_over_and_comes_back(peers):
@@ -131,7 +156,9 @@ def test_a_static_member_changes_its_protocol(peers):
         it.beat_as("a", 0, InstanceId="i")
         it.next_second()
         joined = it.member()
-        it.beat_as("a", 2, [0, 1, 2])
+        it.beat_as("a", 2, given(it.beat_as("a", 2, [0, 1, 2])))
+        it.beat(joined)
+        it.again(joined)
         replaced = it.join(instance="i", line="static")
         it.beat(replaced, GroupInstanceId="i")
         it.beat(joined)
@@ -139,3 +166,79 @@ def test_a_static_member_changes_its_protocol(peers):
         it.beat(replaced, GroupInstanceId="i")
 
     tell_both(peers, story)
+
+
+def test_a_group_between_two_generations_is_assigned_anew(peers):
+    """Could break: who comes back reads what was read before, so that nothing asks for targets; with Kafka nobody gets any."""
+
+    def story(it):
+        static = it.join(instance="i")
+        other = it.join(line="other")
+        it.join(other["MemberId"], line="other", wait=False)
+        it.join(static["MemberId"], instance="i")
+        other = it.hear("other")
+        told = it.beat_as("c", 0, InstanceId="i")
+        it.next_second()
+        it.beat_as("c", told["MemberEpoch"], given(told), InstanceId="i")
+        if it.beat(other, line="other")["ErrorCode"]:
+            other = it.join(other["MemberId"], line="other")
+        it.sync(other, line="other")
+        group = it.tell()["Groups"][0]
+        return group["GroupState"], group["GroupEpoch"], sum(len(given(of)) for of in group["Members"])
+
+    assert apart(peers, story) == {"kafka": ("Stable", 2, 0), "takhin": ("Stable", 3, 3)}
+
+
+def test_what_a_member_keeps_between_two_generations(peers):
+    """Could break: no leader has assigned it, and one member has it still; with Kafka another one gets it at once."""
+
+    def story(it):
+        keeper = it.member(line="keeper")
+        it.sync(keeper, line="keeper", assignments=[(keeper["MemberId"], assignment([0, 1, 2]))])
+        second = it.join(line="second")["MemberId"]
+        it.join(second, line="second", wait=False)
+        it.join(keeper["MemberId"], line="keeper", **keeping([0, 1, 2]))
+        it.hear("second")
+        # Nobody has assigned when another one comes.
+        third = it.join(line="third")["MemberId"]
+        it.join(third, line="third", wait=False)
+        while it.ask(DESCRIBE, 5, Groups=[it.group])["Groups"][0]["GroupState"] != "PreparingRebalance":
+            pass
+        told = it.beat_as("c", 0)
+        it.next_second()
+        it.join(keeper["MemberId"], line="keeper")
+        return len(given(told)), it.beat_as("c", told["MemberEpoch"], given(told))["Assignment"] is not None
+
+    assert apart(peers, story) == {"kafka": (1, False), "takhin": (0, True)}
+
+
+def test_the_last_one_changes_its_protocol_before_all_have_what_is_theirs(peers):
+    """Could break: who has to give up, or waits, hears no more of it in a group that is called stable, as Kafka calls it."""
+
+    def gives_up(it):
+        joined = it.classic()
+        it.beat_as("a", 0, InstanceId="i")
+        it.next_second()
+        it.beat_as("a", 2, [], InstanceId="i")
+        return joined
+
+    def waits(it):
+        it.beat_as("a", 0, InstanceId="i")
+        it.next_second()
+        joined = it.member()
+        it.sync(joined)
+        it.beat_as("a", 2, [0, 1, 2])
+        return joined
+
+    def then(begin):
+        def story(it):
+            joined = begin(it)
+            it.join(instance="i", line="static")
+            error = it.beat(joined)["ErrorCode"]
+            return it.ask(DESCRIBE, 5, Groups=[it.group])["Groups"][0]["GroupState"], error
+
+        return story
+
+    ours = "PreparingRebalance"
+    assert apart(peers, then(gives_up)) == {"kafka": ("Stable", 22), "takhin": (ours, 22)}
+    assert apart(peers, then(waits)) == {"kafka": ("Stable", 0), "takhin": (ours, 27)}

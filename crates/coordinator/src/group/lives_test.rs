@@ -29,11 +29,16 @@ pub(super) trait World: Sized {
 /// A world after all of this has happened to it.
 pub(super) fn lived<W: World>(acts: &[W::Act]) -> W {
     let mut world = W::new();
+    live(&mut world, acts);
+    world
+}
+
+/// All of this happens to a world.
+pub(super) fn live<W: World>(world: &mut W, acts: &[W::Act]) {
     for act in acts {
         world.act(act);
         world.check();
     }
-    world
 }
 
 /// So many lives of 200 acts, always the same ones.

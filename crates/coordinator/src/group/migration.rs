@@ -31,6 +31,13 @@ pub(super) struct Migrant {
     pub(super) partitions: Partitions,
 }
 
+/// All members of a group of the classic protocol.
+pub(super) struct Migrants {
+    pub(super) members: Vec<Migrant>,
+    /// A leader has assigned, and nobody has anything beside that: it can stay as it is.
+    pub(super) are_settled: bool,
+}
+
 /// The group that one of the classic protocol becomes, without members or with them.
 pub(super) fn upgraded(
     group: &ClassicGroup,
@@ -66,7 +73,7 @@ impl Group {
         let Self::Consumer(group) = self else { return };
         match group
             .classic_without(ids, true)
-            .filter(|left| !left.is_empty() && may_downgrade(step.settings, left))
+            .filter(|left| !left.is_empty() && may_downgrade(step.settings, left.len()))
         {
             Some(left) => {
                 self.become_classic(step, left, true);
@@ -91,20 +98,18 @@ impl Group {
         };
         let is_last = group.replaces_last_consumer(join.instance_id.as_ref());
         let has_changed = group.admit(step, &id, join, &reads);
-        let rejoins = group.has_to_assign();
-        let downgraded = if is_last {
-            group.classic_without(&[], rejoins).filter(|all| may_downgrade(step.settings, all))
-        } else {
-            None
-        };
-        let rebalances = downgraded.is_some() && rejoins;
-        if !rebalances {
+        let downgrades = is_last && may_downgrade(step.settings, group.members());
+        if !(downgrades && group.has_to_assign()) {
             group.come_closer(step, &id, &reads, has_changed);
         }
         step.out.reply(ticket, Reply::Join(group.join_reply(&id)));
-        match downgraded {
-            Some(members) => self.become_classic(step, members, rebalances),
-            None => group.expect_collection(step, &id),
+        if !downgrades {
+            return group.expect_collection(step, &id);
+        }
+        // Nobody would tell members of a stable group what they have still to give up, or may have now.
+        let rejoins = !group.is_stable();
+        if let Some(members) = group.classic_without(&[], rejoins) {
+            self.become_classic(step, members, rejoins);
         }
     }
 
@@ -146,6 +151,6 @@ impl Group {
     }
 }
 
-fn may_downgrade(settings: &GroupSettings, members: &[Migrant]) -> bool {
-    settings.migration.may_downgrade() && members.len() <= settings.size_max
+fn may_downgrade(settings: &GroupSettings, members: usize) -> bool {
+    settings.migration.may_downgrade() && members <= settings.size_max
 }

@@ -349,6 +349,8 @@ fn a_static_member_changes_its_protocol_as_another_process() {
     desk.told("a", 2, &[0, 1, 2, 3]);
     let kept: Vec<i32> = desk.described().members[0].target.values().flatten().copied().collect();
     desk.told("a", 2, &kept);
+    desk.rejoins("k", &[]);
+    desk.collects("k", generation).unwrap();
     // The classic one does not wait until the other has left; and is the last to make the group classic.
     let ticket = desk.ask(join("", Some("i"), 5));
     let joined = desk.joined(ticket);
@@ -362,6 +364,81 @@ fn a_static_member_changes_its_protocol_as_another_process() {
     assert_eq!(desk.classics(), ["k".into()]);
     desk.restart();
     assert_eq!(desk.beat(&id, generation), ErrorCode::UNKNOWN_MEMBER_ID);
+}
+
+/// Could break: nothing that it says asks for targets, which nobody has computed.
+#[test]
+fn a_static_member_that_converts_a_group_between_two_generations_has_it_assigned() {
+    for syncs in [false, true] {
+        let mut desk = desk();
+        let tickets = [desk.ask(join("", Some("i"), 1)), desk.ask(join("", None, 2))];
+        desk.pass(DELAY * 2);
+        let [holder, other] = tickets.map(|ticket| desk.joined(ticket));
+        if syncs {
+            let leader = if holder.members.is_empty() { &other } else { &holder };
+            let assignments = vec![(holder.member_id.clone(), assigned(&[0, 1, 2, 3]))];
+            desk.ask(sync(&leader.member_id, 1, assignments));
+        }
+        let told =
+            desk.try_beat(ConsumerBeat { instance_id: Some("i".into()), ..beat("c", 0, &[]) }).unwrap();
+        if syncs {
+            assert_eq!((told.epoch, told.assignment), (1, Some(partitions(&[0, 1, 2, 3]))), "as it is");
+            assert_eq!(desk.beat(&other.member_id, 1), ErrorCode::NONE);
+            continue;
+        }
+        assert_eq!(told.epoch, 2);
+        assert_eq!(desk.beat(&other.member_id, 1), ErrorCode::REBALANCE_IN_PROGRESS);
+        assert_eq!(desk.rejoins(&other.member_id, &[]).generation, 2);
+        let theirs = desk.collects(&other.member_id, 2).unwrap();
+        assert_eq!(theirs.into_values().chain(told.assignment.unwrap().into_values()).flatten().count(), 4);
+        assert_eq!(desk.state(), ("Stable", 2));
+    }
+}
+
+/// Could break: a generation that was not assigned leaves nothing assigned, but a member that joined with what it owns has it still.
+#[test]
+fn what_a_member_has_kept_when_nobody_has_assigned_is_nobody_elses() {
+    let mut desk = desk();
+    let keeper = desk.classic(&[&[0, 1, 2, 3]]).remove(0);
+    let second = desk.ask(join("", None, 8));
+    assert_eq!(desk.rejoins(&keeper, &[0, 1, 2, 3]).generation, 2);
+    desk.joined(second);
+    desk.ask(join("", None, 9));
+    assert!(desk.describe().members.iter().all(|of| of.assignment.is_empty()), "a story without the danger");
+    let told = desk.told("c", 0, &[]);
+    assert_eq!((told.epoch, told.assignment), (3, Some(Partitions::new())));
+    let of_keeper = desk.described().members.into_iter().find(|of| of.member_id == keeper).unwrap();
+    assert_eq!(of_keeper.assigned, partitions(&[0, 1, 2, 3]));
+    // It is told in its turn what it may keep, and gives up the rest.
+    assert_eq!(desk.rejoins(&keeper, &[0, 1, 2, 3]).generation, 2);
+    let kept: Vec<i32> = desk.collects(&keeper, 2).unwrap().into_values().flatten().collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(desk.rejoins(&keeper, &kept).generation, 3);
+    assert_eq!(desk.told("c", 3, &[]).assignment.unwrap().values().flatten().count(), 1);
+}
+
+/// Could break: a member of a stable group hears neither what it has to give up nor what it may have now.
+#[test]
+fn a_group_goes_back_as_a_stable_one_only_when_everybody_has_what_is_theirs() {
+    let of = |member: &str| ConsumerBeat { instance_id: Some("i".into()), ..beat(member, 0, &[]) };
+    let mut desk = desk();
+    let id = desk.classic(&[&[0, 1, 2, 3]]).remove(0);
+    desk.try_beat(of("a")).unwrap();
+    let back = desk.ask(join("", Some("i"), 5));
+    let back = desk.joined(back);
+    assert_eq!(desk.state(), ("PreparingRebalance", 2), "the other one has not heard what it is to give up");
+    let ticket = desk.ask(sync(&back.member_id, back.generation, Vec::new()));
+    assert_eq!(desk.synced(ticket).error, ErrorCode::REBALANCE_IN_PROGRESS);
+    assert_eq!(desk.beat(&id, 1), ErrorCode::ILLEGAL_GENERATION, "then it gives everything up");
+    let mut desk = self::desk();
+    desk.try_beat(of("a")).unwrap();
+    let generation = desk.rejoins("k", &[]).generation;
+    assert_eq!(desk.collects("k", generation), Ok(Partitions::new()), "everything is taken");
+    desk.told("a", 2, &[0, 1, 2, 3]);
+    let back = desk.ask(join("", Some("i"), 5));
+    desk.joined(back);
+    assert_eq!(desk.state().0, "PreparingRebalance");
+    assert_eq!(desk.beat("k", generation), ErrorCode::REBALANCE_IN_PROGRESS, "there is something for it now");
 }
 
 #[test]

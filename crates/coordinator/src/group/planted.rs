@@ -17,6 +17,10 @@ pub(super) enum Planted {
     MigrantsNotWritten,
     /// Whoever waits for a generation isn't told that there will be none.
     WaitersForgotten,
+    /// What members have kept while nobody was assigned anything is forgotten.
+    OwnedForgotten,
+    /// A group between two generations goes over with what everybody has, as if that had been assigned.
+    NeverAssigned,
     /// A group that goes back to the classic protocol isn't written down.
     DowngradeNotWritten,
 }
@@ -24,12 +28,14 @@ pub(super) enum Planted {
 #[cfg(test)]
 impl Planted {
     /// All of them.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::TakenIsFree,
         Self::RevokingIsFree,
         Self::AssignmentsForgotten,
         Self::MigrantsNotWritten,
         Self::WaitersForgotten,
+        Self::OwnedForgotten,
+        Self::NeverAssigned,
         Self::DowngradeNotWritten,
     ];
 }

@@ -1,15 +1,16 @@
 //! To a group of the consumer protocol, and back from one.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use wire::error::ErrorCode;
-use wire::primitive::DecodeError;
+use wire::primitive::{DecodeError, Uuid};
 
 use super::member::Member;
 use super::{ClassicGroup, State, answer_join, answer_sync};
 use crate::group::command::{JoinReply, SyncReply};
 use crate::group::embedded::{self, Assignment, CONSUMER, Subscription};
-use crate::group::migration::Migrant;
+use crate::group::migration::{Migrant, Migrants};
 use crate::group::planted::planted;
 use crate::group::session::Session;
 use crate::group::{Output, Topics};
@@ -30,10 +31,23 @@ impl From<DecodeError> for NotMigratable {
 }
 
 impl ClassicGroup {
-    /// Its members with what they were assigned last. Before the first generation is agreed on it is what they would agree on.
-    pub(in crate::group) fn migrants(&self, topics: &dyn Topics) -> Result<Vec<Migrant>, NotMigratable> {
+    /// Its members with what they were assigned last, and what they have kept and nobody was assigned: a generation that ends before
+    /// its leader has assigned leaves no assignment. Before the first generation is agreed on it is what they would agree on.
+    pub(in crate::group) fn migrants(&self, topics: &dyn Topics) -> Result<Migrants, NotMigratable> {
         let protocol = self.protocol.clone().or_else(|| self.select_protocol());
-        self.members.values().map(|member| member.migrant(protocol.as_deref(), topics)).collect()
+        let migrant = |member: &Member| member.migrant(protocol.as_deref(), topics);
+        let (mut members, owned): (Vec<Migrant>, Vec<Partitions>) =
+            self.members.values().map(migrant).collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        let assigned: HashSet<(Uuid, i32)> =
+            members.iter().flat_map(|member| each(&member.partitions)).collect();
+        let mut are_settled = self.state == State::Stable;
+        for (member, owned) in members.iter_mut().zip(&owned) {
+            for (topic, number) in each(owned).filter(|partition| !assigned.contains(partition)) {
+                member.partitions.entry(topic).or_default().insert(number);
+                are_settled = false;
+            }
+        }
+        Ok(Migrants { members, are_settled })
     }
 
     /// A group in this generation, in which everybody was assigned what is theirs.
@@ -74,8 +88,17 @@ impl ClassicGroup {
     }
 }
 
+fn each(partitions: &Partitions) -> impl Iterator<Item = (Uuid, i32)> {
+    partitions.iter().flat_map(|(topic, numbers)| numbers.iter().map(|number| (*topic, *number)))
+}
+
 impl Member {
-    fn migrant(&self, protocol: Option<&str>, topics: &dyn Topics) -> Result<Migrant, NotMigratable> {
+    /// With what it was assigned; and what it had when it joined last, and kept.
+    fn migrant(
+        &self,
+        protocol: Option<&str>,
+        topics: &dyn Topics,
+    ) -> Result<(Migrant, Partitions), NotMigratable> {
         let assignment = Assignment::read(&self.assignment, topics)?;
         if assignment.has_user_data {
             return Err(NotMigratable::HasUserData);
@@ -97,7 +120,8 @@ impl Member {
                 protocols: self.protocols.clone(),
             }),
         };
-        Ok(Migrant { id: self.id.clone(), subscription, partitions })
+        let owned = if planted!(OwnedForgotten) { Partitions::new() } else { reads.owned };
+        Ok((Migrant { id: self.id.clone(), subscription, partitions }, owned))
     }
 
     fn migrated(of: Migrant) -> Self {

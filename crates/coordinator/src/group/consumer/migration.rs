@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use super::{ConsumerGroup, Member};
 use crate::group::Topics;
-use crate::group::migration::Migrant;
+use crate::group::migration::{Migrant, Migrants};
+use crate::group::planted::planted;
 use crate::record::{
     CurrentAssignment, GroupEpoch, MemberState, Partitions, TargetEpoch, held_since, partitions_of,
 };
 
 impl ConsumerGroup {
-    /// A group in this epoch, in which everybody has what it is to have.
+    /// A group in this epoch, in which everybody has what it is to have; for good, or until the first heartbeat.
     pub(in crate::group) fn of_migrants(
         id: Arc<str>,
         epoch: i32,
-        migrants: Vec<Migrant>,
+        migrants: Migrants,
         topics: &dyn Topics,
     ) -> Self {
         let mut group = Self::new(id);
-        for Migrant { id, subscription, partitions } in migrants {
+        for Migrant { id, subscription, partitions } in migrants.members {
             if let Some(instance_id) = &subscription.instance_id {
                 group.instances.insert(instance_id.clone(), id.clone());
             }
@@ -33,7 +34,10 @@ impl ConsumerGroup {
             group.targets.insert(id, partitions);
         }
         group.target_epoch = TargetEpoch { epoch, timestamp_ms: 0 };
-        group.epoch = GroupEpoch { epoch, metadata_hash: group.metadata_hash(topics) };
+        // Where nobody has assigned, targets are of no topics: whatever the first heartbeat says, the group's epoch is raised by it.
+        let is_computed = migrants.are_settled || planted!(NeverAssigned);
+        let metadata_hash = if is_computed { group.metadata_hash(topics) } else { 0 };
+        group.epoch = GroupEpoch { epoch, metadata_hash };
         group
     }
 
@@ -67,11 +71,6 @@ impl ConsumerGroup {
     /// Its epoch: a generation that it becomes.
     pub(in crate::group) fn epoch(&self) -> i32 {
         self.epoch.epoch
-    }
-
-    /// Whether targets are of an older epoch.
-    pub(in crate::group) fn has_to_assign(&self) -> bool {
-        self.target_epoch.epoch < self.epoch.epoch
     }
 }
 

@@ -205,18 +205,28 @@ impl ConsumerGroup {
 
     /// Kafka's name of the state.
     pub(super) fn state(&self) -> &'static str {
-        let is_reconciled = |member: &Member| {
-            member.current.state == MemberState::Stable && member.current.epoch == self.target_epoch.epoch
-        };
         if self.members.is_empty() {
             "Empty"
-        } else if self.epoch.epoch > self.target_epoch.epoch {
+        } else if self.has_to_assign() {
             "Assigning"
-        } else if self.members.values().all(is_reconciled) {
+        } else if self.is_stable() {
             "Stable"
         } else {
             "Reconciling"
         }
+    }
+
+    /// Whether targets are of an older epoch.
+    pub(super) fn has_to_assign(&self) -> bool {
+        self.target_epoch.epoch < self.epoch.epoch
+    }
+
+    /// Whether everybody has what it is to have, and nothing else.
+    pub(super) fn is_stable(&self) -> bool {
+        let is_reconciled = |member: &Member| {
+            member.current.state == MemberState::Stable && member.current.epoch == self.target_epoch.epoch
+        };
+        !self.has_to_assign() && self.members.values().all(is_reconciled)
     }
 
     /// Whether a member reads the topic.
