@@ -32,3 +32,5 @@ pub mod simulated;
 pub mod stats;
 mod storekeeper;
 pub mod watch;
+
+pub use producer_expiry::PRODUCER_EXPIRATION;

@@ -29,8 +29,8 @@ use crate::commit::{CommitLimits, CommitListener, Committer};
 use crate::log_config::{LogConfig, LogConfigs};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
 use crate::metadata::{
-    Applied, ConfigChanges, ConfigKind, Image, NameError, PRODUCER_EXPIRATION, Record, RecordError, Topic,
-    TopicRecord, check_topic_name,
+    Applied, ConfigChanges, ConfigKind, Image, NameError, Record, RecordError, Topic, TopicRecord,
+    check_topic_name,
 };
 use crate::partitions::Partitions;
 use crate::producer_expiry;
@@ -276,7 +276,7 @@ impl<W: 'static> Node<W> {
 
         let (of_image, started_with) = (image.clone(), options.producer_expiration);
         let expiration = move || {
-            let set = of_image.image().broker_number(options.broker_id, PRODUCER_EXPIRATION);
+            let set = of_image.image().broker_number(options.broker_id, producer_expiry::PRODUCER_EXPIRATION);
             set.map_or(started_with, Duration::from_millis)
         };
         env::spawn_local(producer_expiry::run(data.clone(), logs.clone(), room.clone(), expiration));

@@ -19,6 +19,9 @@ use tokio::sync::Notify;
 use crate::shard::Shard;
 use crate::shard::entry;
 
+/// How long a partition remembers a producer that writes nothing, in milliseconds: Kafka's name.
+pub const PRODUCER_EXPIRATION: &str = "producer.id.expiration.ms";
+
 /// The time between two looks: Kafka's default.
 const CHECK_EVERY: Duration = Duration::from_secs(10 * 60);
 

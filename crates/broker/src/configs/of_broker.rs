@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cluster::metadata::{ConfigKind, Image, PRODUCER_EXPIRATION, broker_name_of, topic_name_of};
+use cluster::PRODUCER_EXPIRATION;
+use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
 
 use super::changes::Changes;
 use super::known::{Kind, Known, type_number};

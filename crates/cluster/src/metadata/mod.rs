@@ -18,7 +18,7 @@ pub use quota::{Quota, QuotaChanges, QuotaEntity, QuotaEntityType};
 pub use record::{ConfigChanges, ConfigKind, Record, RecordError, TopicRecord};
 pub use scram::{ScramCredential, ScramMechanism};
 pub use topic::{NameError, TOPIC_NAME_BYTES_MAX, check_topic_name};
-pub use topic_defaults::{PRODUCER_EXPIRATION, broker_name_of, topic_name_of};
+pub use topic_defaults::{broker_name_of, topic_name_of};
 
 #[cfg(test)]
 mod image_test;

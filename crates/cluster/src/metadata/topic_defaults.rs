@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 
 use super::{ConfigKind, Image};
 
-/// How long a partition remembers a producer that writes nothing, in milliseconds: Kafka's name.
-pub const PRODUCER_EXPIRATION: &str = "producer.id.expiration.ms";
-
 /// The broker's name and the topic's, of those that may be set while brokers run; names of topics ascending.
 const NAMES: &[(&str, &str)] = &[
     ("log.cleanup.policy", "cleanup.policy"),
