@@ -6,6 +6,7 @@ What a test sets it takes back: brokers are shared.
 import time
 
 import pytest
+import watch
 from confluent_kafka.admin import (
     AdminClient,
     ScramCredentialInfo,
@@ -291,6 +292,54 @@ def test_an_alteration_of_users_is_judged_as_kafka_judges_it(desks, what):
 
     said = compare(desks, question)
     assert sum(len(result["CredentialInfos"]) for result in said[1]["Results"]) == count
+
+
+CHANGES_MAX = 10_000
+
+
+@pytest.mark.parametrize("count", [CHANGES_MAX, CHANGES_MAX + 1])
+def test_too_much_at_once_changes_nothing(desks, count):
+    """Could break: a request of which half is done, answered as if none were, or one that takes a whole machine's memory."""
+    many = [([("user", f"u{n}")], [RATE]) for n in range(count - 1)] + [([("user", "v")], [RATE])]
+    bad = ([("user", "bad")], [("no_such", 1.0)])
+
+    def counted(answers):
+        told = [(answer["ErrorCode"], answer["ErrorMessage"]) for answer in answers]
+        return sorted((told.count(one), str(one)) for one in set(told))
+
+    def of_quotas(desk):
+        judged = counted(alter(desk, [*many, bad])["Entries"])
+        there = len(quotas(desk)["Entries"])
+        if there:
+            alter(desk, [(parts, [("producer_byte_rate", None)]) for parts, _ in many])
+        return judged, there, quotas(desk)["Entries"]
+
+    def of_users(desk):
+        names = [f"u{n}" for n in range(count)]
+        judged = counted(alter_users(desk, [delete("nobody")], map(upsert, names))["Results"])
+        there = len(all_users(desk)["Results"])
+        if there:
+            alter_users(desk, map(delete, names))
+        return judged, there, all_users(desk)["Results"]
+
+    expected = count if count <= CHANGES_MAX else 0
+    assert compare(desks, of_quotas)[1:] == (expected, [])
+    assert compare(desks, of_users)[1:] == (expected, [])
+
+
+@pytest.mark.usefixtures("_only_ours")
+def test_what_one_request_alters_is_written_as_one(start_broker):
+    """Could break: a crash between two writes leaves half of what was asked for."""
+    broker = start_broker()
+    desk = Desk(broker)
+
+    def frames():
+        return watch.value(watch.metrics(broker), "takhin_wal_frames_total")
+
+    before = frames()
+    alter(desk, [([("user", name)], [RATE]) for name in "abc"])
+    alter_users(desk, upsertions=[upsert(name) for name in "abc"])
+    assert frames() == before + 2
 
 
 def test_quotas_and_users_are_there_after_a_restart(start_broker):

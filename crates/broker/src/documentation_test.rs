@@ -93,14 +93,11 @@ const fn words(key: ApiKey) -> &'static str {
         ConsumerGroupDescribe => "order of groups; topics that are gone are not told of",
         DescribeClientQuotas => "order of entities",
         AlterClientQuotas => {
-            "quotas are kept and shown, none is enforced yet; entities are changed one by one (Kafka: all or none), and \
-             answered in another order; of several things wrong with one another may be told"
+            "quotas are kept and shown, none is enforced yet; order of entities; of several things wrong with one \
+             another may be told"
         }
         DescribeUserScramCredentials => "order of users",
-        AlterUserScramCredentials => {
-            "credentials are kept, nothing logs in with them yet; users are changed one by one (Kafka: all or none), and \
-             answered in another order"
-        }
+        AlterUserScramCredentials => "credentials are kept, nothing logs in with them yet; order of users",
         ApiVersions => "of features `group.version` is listed",
 
         OffsetForLeaderEpoch

@@ -4,6 +4,7 @@
 //! that stops in between finds the rest out at its next start ([`Node::open`] compares both sides), so a topic that was
 //! answered exists whole, and one that was not may exist all the same, as in Kafka.
 
+mod change;
 mod described;
 mod growth;
 mod quotas_and_users;
@@ -38,14 +39,15 @@ use crate::replay::Replay;
 use crate::retention::{RetentionKeeper, Stir, advance_log_starts};
 use crate::shard::consensus::{OpenError, RaftNodeId, Shard, ShardParts};
 use crate::shard::data::DataMachine;
-use crate::shard::entry::{self, EntryKind};
-use crate::shard::outcome::{Outcome, ProposeError};
+use crate::shard::entry;
+use crate::shard::outcome::ProposeError;
 use crate::shard::wal_mailbox::{SyncedMailbox, WalClient};
 use crate::stats::NodeStats;
 use crate::storekeeper::{ProgressMailbox, Storekeeper};
 
 pub use described::MetadataLog;
 pub use growth::CreatePartitionsError;
+pub use quotas_and_users::ScramAlteration;
 
 /// The metadata's shard.
 const METADATA_SHARD: ShardId = ShardId(0);
@@ -493,16 +495,6 @@ impl<W: 'static> Node<W> {
         self.metadata.stop().await;
         self.data.stop().await;
         self.storekeeper.close().await;
-    }
-
-    async fn change(&self, record: Record) -> Result<Applied, ProposeError> {
-        let mut bytes = entry::header(EntryKind::Metadata);
-        entry::stamp(&mut bytes, WallTime::now().0);
-        record.write(&mut bytes);
-        match self.metadata.write(bytes.into()).await? {
-            Outcome::Metadata(mut applied) => Ok(applied.pop().expect("one record, one outcome")),
-            other => unreachable!("a metadata record came to {other:?}"),
-        }
     }
 
     async fn tell_data_shard(&self, mut entry: Vec<u8>) -> Result<(), ProposeError> {

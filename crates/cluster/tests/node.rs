@@ -11,7 +11,8 @@ use std::time::Duration;
 use batch::WaitSettings;
 use cluster::commit::{Commit, CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
-use cluster::node::{CreatePartitionsError, CreateTopicError, NewTopic, Node, NodeOptions};
+use cluster::metadata::{QuotaEntity, QuotaEntityType, ScramCredential, ScramMechanism};
+use cluster::node::{CreatePartitionsError, CreateTopicError, NewTopic, Node, NodeOptions, ScramAlteration};
 use cluster::shard::outcome::{Appended, Refused};
 use env::disk::RealDisk;
 use storage::id::PartitionId;
@@ -312,6 +313,46 @@ fn names_are_taken_once_and_producer_ids_are_never_given_twice() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), given);
+}
+
+#[test]
+fn what_is_altered_together_is_one_entry() {
+    // Could break: a crash between two entries leaves half of what a request had asked for.
+    let dir = Directory::new("altered-together");
+    let frames = |node: &Node<Waiter>| node.stats().wal.frames;
+    let of = |user: &str| QuotaEntity::from([(QuotaEntityType::User, Some(user.to_owned()))]);
+    let set = |user: &str| ScramAlteration {
+        user: user.to_owned(),
+        mechanism: ScramMechanism::Sha256,
+        credential: Some(ScramCredential {
+            iterations: 4096,
+            salt: vec![1],
+            stored_key: vec![2],
+            server_key: vec![3],
+        }),
+    };
+    let gone = |user: &str| ScramAlteration { credential: None, ..set(user) };
+    run(async {
+        let node = open(&dir.0).await;
+        let before = frames(&node);
+        let changes = BTreeMap::from([("producer_byte_rate".to_owned(), Some(1.0.into()))]);
+        node.alter_quotas(vec![(of("u"), changes.clone()), (of("v"), changes)]).await.unwrap();
+        assert_eq!(node.image().quotas().keys().collect::<Vec<_>>(), [&of("u"), &of("v")]);
+        assert_eq!(frames(&node), before + 1);
+
+        assert_eq!(node.alter_scram(vec![set("u"), set("v")]).await, Ok(vec![true, true]));
+        assert_eq!(frames(&node), before + 2);
+        // Proposed one behind the other: who comes second hears of the user who was gone, and the rest is done.
+        let (first, second) = tokio::join!(
+            node.alter_scram(vec![gone("u")]),
+            node.alter_scram(vec![gone("u"), gone("v"), set("w")])
+        );
+        assert_eq!((first, second), (Ok(vec![true]), Ok(vec![false, true, true])));
+        assert_eq!(frames(&node), before + 4);
+        let users =
+            |node: &Node<Waiter>| node.image().scram_credentials().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(users(&node), [("w".to_owned(), ScramMechanism::Sha256)]);
+    });
 }
 
 #[test]

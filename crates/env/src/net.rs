@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods)] // the one place that may
 
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -43,9 +43,11 @@ pub fn adopt(socket: BlockingTcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(socket)
 }
 
-/// Whether `host` is an address or a name that has one. A name is looked up on another thread.
-pub async fn resolves(host: &str) -> bool {
-    tokio::net::lookup_host((host, 0)).await.is_ok_and(|mut addresses| addresses.next().is_some())
+/// The addresses of `host`, itself if it is one; none where it has none or can't be asked for. A name is looked up on another
+/// thread.
+pub async fn addresses_of(host: &str) -> Vec<IpAddr> {
+    let found = tokio::net::lookup_host((host, 0)).await;
+    found.map_or_else(|_| Vec::new(), |addresses| addresses.map(|address| address.ip()).collect())
 }
 
 /// Connects to `host:port`, blocking: for tools, never on an I/O thread. Every address of the name is tried in turn.

@@ -17,6 +17,9 @@ pub(crate) mod txn;
 /// such limit; no client comes near it.
 pub(crate) const NAMED_MAX: usize = 100_000;
 
+/// What one request may change at once, where it is changed as a whole or not at all: Kafka's bound.
+pub(crate) const CHANGES_MAX: usize = 10_000;
+
 /// Partitions that one request may create: Kafka's bound.
 pub(crate) const NEW_PARTITIONS_MAX: usize = 10_000;
 

@@ -1,10 +1,11 @@
 //! AlterClientQuotas: key 49, versions 0–1. Flexible since 1.
 //!
-//! Quotas are checked, kept and shown; nothing enforces them yet. Each entity is answered when its change is committed; of one
-//! that is refused nothing is changed. An entity that is named twice is refused, though what was said of it first holds: as in Kafka.
+//! Quotas are checked, kept and shown; nothing enforces them yet. As in Kafka: an entity that is refused hinders no other one; what is
+//! not refused is changed whole or not at all (ADR 16), `CHANGES_MAX` quotas at the most. An entity that is named twice is refused,
+//! though what was said of it first holds.
 //!
-//! Where it differs from Kafka 4.3.1: entities are changed one by one, not all or none; order of the answers; of several things wrong
-//! with one entity another may be told; of more than `NAMED_MAX` entities the rest is not answered.
+//! Where it differs from Kafka 4.3.1: order of the answers; of several things wrong with one entity another may be told; of more than
+//! `NAMED_MAX` entities the rest is not answered.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ use wire::message::alter_client_quotas::{
     ResponseEntryData,
 };
 
-use crate::api::NAMED_MAX;
+use crate::api::{CHANGES_MAX, NAMED_MAX};
 use crate::configs::{Refusal, invalid_request};
 use crate::dispatch::Caller;
 use crate::error_map;
@@ -62,13 +63,19 @@ pub(crate) async fn handle<'a>(
 ) -> AlterClientQuotasResponse<'a> {
     let began = Instant::now();
     let mut verdicts: BTreeMap<Named, Result<(), Refusal>> = BTreeMap::new();
+    let mut alterations = Vec::new();
     for entry in request.entries.iter().take(NAMED_MAX) {
         let named = named(&entry);
         let verdict = match verdicts.contains_key(&named) || has_key_twice(&entry) {
             true => invalid_request(format!("Ignoring duplicate entity {}", shown(&named))),
-            false => alter(broker, &named, &entry, request.validate_only, began).await,
+            false => check(&named, &entry, began).await.map(|alteration| alterations.push(alteration)),
         };
         verdicts.insert(named, verdict);
+    }
+    if !request.validate_only
+        && let Err(refusal) = alter(broker, alterations).await
+    {
+        verdicts.values_mut().for_each(|verdict| *verdict = Err(refusal.clone()));
     }
     let entries: Vec<_> = verdicts.into_iter().map(|(named, verdict)| answer(named, verdict)).collect();
     AlterClientQuotasResponse { throttle_time_ms: 0, entries: entries.into() }
@@ -92,31 +99,53 @@ fn shown(named: &Named) -> String {
     format!("ClientQuotaEntity(entries={{{}}})", parts.collect::<Vec<_>>().join(", "))
 }
 
-async fn alter(
-    broker: &Rc<Broker>,
+async fn check(
     named: &Named,
     entry: &RequestEntryData<'_>,
-    validate_only: bool,
     began: Instant,
-) -> Result<(), Refusal> {
+) -> Result<(QuotaEntity, QuotaChanges), Refusal> {
     let entity = check_entity(named)?;
     if let Some(Some(ip)) = entity.get(&QuotaEntityType::Ip)
         && !resolves(ip, began).await
     {
         return invalid_request(format!("{ip} is not a valid IP or resolvable host."));
     }
-    let changes = check_changes(&entity, entry, broker.node().image().quotas().get(&entity))?;
-    if validate_only || changes.is_empty() {
+    let changes = check_changes(&entity, entry)?;
+    Ok((entity, changes))
+}
+
+/// Changes all or nothing. What is set already is left out here, in one step with the proposal: the checks may have waited.
+async fn alter(broker: &Broker, mut alterations: Vec<(QuotaEntity, QuotaChanges)>) -> Result<(), Refusal> {
+    leave_out_what_is_set(&mut alterations, broker.node().image().quotas());
+    let count: usize = alterations.iter().map(|(_, changes)| changes.len()).sum();
+    if count > CHANGES_MAX {
+        let text = "Request parameters do not satisfy the configured policy.";
+        return Err((ErrorCode::POLICY_VIOLATION, text.into()));
+    }
+    if count == 0 {
         return Ok(());
     }
-    let altered = broker.node().alter_quotas(entity, changes).await;
+    let altered = broker.node().alter_quotas(alterations).await;
     altered.map_err(|error| (error_map::propose(&error), error.to_string()))
+}
+
+fn leave_out_what_is_set(
+    alterations: &mut Vec<(QuotaEntity, QuotaChanges)>,
+    set: &BTreeMap<QuotaEntity, BTreeMap<String, Quota>>,
+) {
+    alterations.retain_mut(|(entity, changes)| {
+        let set = set.get(entity);
+        changes.retain(|key, value| set.and_then(|set| set.get(key)) != value.as_ref());
+        !changes.is_empty()
+    });
 }
 
 /// Whether an address, or a name that has one, is found in time.
 async fn resolves(host: &str, began: Instant) -> bool {
     let left = LOOKUPS_MAX.saturating_sub(began.elapsed());
-    host.parse::<IpAddr>().is_ok() || env::timeout(left, env::net::resolves(host)).await == Some(true)
+    let found =
+        async || env::timeout(left, env::net::addresses_of(host)).await.is_some_and(|all| !all.is_empty());
+    host.parse::<IpAddr>().is_ok() || found().await
 }
 
 fn check_entity(named: &Named) -> Result<QuotaEntity, Refusal> {
@@ -141,21 +170,13 @@ fn check_entity(named: &Named) -> Result<QuotaEntity, Refusal> {
     Ok(entity)
 }
 
-/// What of an entry is different from the quotas that are set.
-fn check_changes(
-    entity: &QuotaEntity,
-    entry: &RequestEntryData<'_>,
-    set: Option<&BTreeMap<String, Quota>>,
-) -> Result<QuotaChanges, Refusal> {
+fn check_changes(entity: &QuotaEntity, entry: &RequestEntryData<'_>) -> Result<QuotaChanges, Refusal> {
     let keys: &[_] = if entity.contains_key(&QuotaEntityType::Ip) { &OF_IPS } else { &OF_CLIENTS };
-    let mut changes = QuotaChanges::new();
-    for op in &entry.ops {
+    let check = |op: OpData<'_>| {
         let value = if op.remove { None } else { Some(check_value(keys, &op)?) };
-        if set.and_then(|set| set.get(&*op.key)).copied() != value {
-            changes.insert(op.key.into_owned(), value);
-        }
-    }
-    Ok(changes)
+        Ok((op.key.into_owned(), value))
+    };
+    entry.ops.iter().map(check).collect()
 }
 
 /// Kafka's checks, which NaN passes: no comparison with it holds.
@@ -244,23 +265,28 @@ mod tests {
 
     #[test]
     fn what_is_set_already_is_no_change() {
-        let entity = QuotaEntity::from([(QuotaEntityType::User, None)]);
-        let op = |key: &'static str, value, remove| OpData { key: key.into(), value, remove };
-        let ops = vec![
-            op("producer_byte_rate", 1.0, false),
-            op("consumer_byte_rate", 3.0, false),
-            op("no_such", 0.0, true),
-            op("request_percentage", 0.0, true),
+        let user =
+            |name: Option<&str>| QuotaEntity::from([(QuotaEntityType::User, name.map(ToOwned::to_owned))]);
+        let changes = |changes: &[(&str, Option<f64>)]| -> QuotaChanges {
+            changes.iter().map(|(key, value)| ((*key).to_owned(), value.map(Quota::from))).collect()
+        };
+        let asked = changes(&[
+            ("producer_byte_rate", Some(1.0)),
+            ("consumer_byte_rate", Some(3.0)),
+            ("no_such", None),
+            ("request_percentage", None),
+        ]);
+        let set =
+            [("producer_byte_rate".to_owned(), 1.0.into()), ("request_percentage".to_owned(), 1.0.into())];
+        let set = BTreeMap::from([(user(None), BTreeMap::from(set))]);
+        let mut alterations = vec![
+            (user(None), asked.clone()),
+            (user(Some("u")), changes(&[("no_such", None)])),
+            (user(Some("v")), asked),
         ];
-        let entry = RequestEntryData { ops: ops.into(), ..RequestEntryData::default() };
-        let set = BTreeMap::from([
-            ("producer_byte_rate".to_owned(), Quota::from(1.0)),
-            ("request_percentage".to_owned(), Quota::from(1.0)),
-        ]);
-        let expected = QuotaChanges::from([
-            ("consumer_byte_rate".to_owned(), Some(3.0.into())),
-            ("request_percentage".to_owned(), None),
-        ]);
-        assert_eq!(check_changes(&entity, &entry, Some(&set)), Ok(expected));
+        leave_out_what_is_set(&mut alterations, &set);
+        let of_all = changes(&[("consumer_byte_rate", Some(3.0)), ("request_percentage", None)]);
+        let of_v = changes(&[("producer_byte_rate", Some(1.0)), ("consumer_byte_rate", Some(3.0))]);
+        assert_eq!(alterations, [(user(None), of_all), (user(Some("v")), of_v)]);
     }
 }

@@ -1,15 +1,16 @@
 //! AlterUserScramCredentials: key 51, version 0. Gives users SCRAM credentials and takes them away.
 //!
-//! The client sends the salted password; what is kept is derived from it (RFC 5802), and nobody logs in with it yet. A user may be named
-//! once in a request: one credential is changed, or none.
+//! The client sends the salted password; what is kept is derived from it (RFC 5802), and nobody logs in with it yet. As in Kafka: a user
+//! may be named once in a request; one that is refused hinders no other one; what is not refused is changed whole or not at all
+//! (ADR 16), `CHANGES_MAX` credentials at the most.
 //!
-//! Where it differs from Kafka 4.3.1: users are changed one by one, not all or none; order of the users; of more than `NAMED_MAX`
-//! deletions or upsertions the rest is not answered.
+//! Where it differs from Kafka 4.3.1: order of the users; of more than `NAMED_MAX` deletions or upsertions the rest is not answered.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use cluster::metadata::{ScramCredential, ScramMechanism};
+use cluster::node::ScramAlteration;
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256, Sha512};
@@ -19,7 +20,7 @@ use wire::message::alter_user_scram_credentials::{
     ScramCredentialDeletion, ScramCredentialUpsertion,
 };
 
-use crate::api::NAMED_MAX;
+use crate::api::{CHANGES_MAX, NAMED_MAX};
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
@@ -28,7 +29,6 @@ use crate::server::Broker;
 const ITERATIONS_MIN: i32 = 4096;
 const ITERATIONS_MAX: i32 = 16384;
 
-const NOT_THERE: &str = "Attempt to delete a user credential that does not exist";
 const TWICE: &str = "A user credential cannot be altered twice in the same request";
 
 /// Why a user is refused; Kafka has no text for what it did not expect.
@@ -59,19 +59,9 @@ pub(crate) async fn handle<'a>(
     _caller: &Caller<'_>,
     request: AlterUserScramCredentialsRequest<'_>,
 ) -> AlterUserScramCredentialsResponse<'a> {
-    let mut results = Vec::new();
-    for (user, checked) in alterations(broker, &request).0 {
-        let verdict = match checked {
-            Ok((mechanism, credential)) => alter(broker, user.clone(), mechanism, credential).await,
-            Err(refusal) => Err(refusal),
-        };
-        let (error, message) = verdict.err().unwrap_or((ErrorCode::NONE, None));
-        results.push(AlterUserScramCredentialsResult {
-            user: user.into(),
-            error_code: error.code(),
-            error_message: message.map(Into::into),
-        });
-    }
+    let checked = alterations(broker, &request).0;
+    let verdicts = alter(broker, checked).await;
+    let results: Vec<_> = verdicts.into_iter().map(|(user, verdict)| answer(user, verdict)).collect();
     AlterUserScramCredentialsResponse { throttle_time_ms: 0, results: results.into() }
 }
 
@@ -88,16 +78,45 @@ fn alterations(broker: &Broker, request: &AlterUserScramCredentialsRequest<'_>) 
     alterations
 }
 
+/// Changes all that passed the checks, or nothing; what came of each user.
 async fn alter(
     broker: &Broker,
-    user: String,
-    mechanism: ScramMechanism,
-    credential: Option<ScramCredential>,
-) -> Result<(), Refusal> {
-    match broker.node().alter_scram(user, mechanism, credential).await {
-        Ok(true) => Ok(()),
-        Ok(false) => refused(ErrorCode::RESOURCE_NOT_FOUND, NOT_THERE),
-        Err(error) => Err((error_map::propose(&error), Some(error.to_string()))),
+    checked: BTreeMap<String, Result<Alteration, Refusal>>,
+) -> BTreeMap<String, Result<(), Refusal>> {
+    let (mut verdicts, mut passed) = (BTreeMap::new(), Vec::new());
+    for (user, check) in checked {
+        let verdict = check.map(|(mechanism, credential)| {
+            passed.push(ScramAlteration { user: user.clone(), mechanism, credential });
+        });
+        verdicts.insert(user, verdict);
+    }
+    match commit(broker, passed).await {
+        Ok(gone_before) => verdicts.extend(gone_before.into_iter().map(|user| (user, not_there()))),
+        Err(refusal) => verdicts.values_mut().for_each(|verdict| *verdict = Err(refusal.clone())),
+    }
+    verdicts
+}
+
+/// Those users whose credential was not there any more when it was to be deleted: another request was first.
+async fn commit(broker: &Broker, alterations: Vec<ScramAlteration>) -> Result<Vec<String>, Refusal> {
+    if alterations.len() > CHANGES_MAX {
+        return Err((ErrorCode::UNKNOWN_SERVER_ERROR, None));
+    }
+    if alterations.is_empty() {
+        return Ok(Vec::new());
+    }
+    let users: Vec<_> = alterations.iter().map(|alteration| alteration.user.clone()).collect();
+    let altered = broker.node().alter_scram(alterations).await;
+    let altered = altered.map_err(|error| (error_map::propose(&error), Some(error.to_string())))?;
+    Ok(users.into_iter().zip(altered).filter(|(_, is_altered)| !is_altered).map(|(user, _)| user).collect())
+}
+
+fn answer(user: String, verdict: Result<(), Refusal>) -> AlterUserScramCredentialsResult<'static> {
+    let (error, message) = verdict.err().unwrap_or((ErrorCode::NONE, None));
+    AlterUserScramCredentialsResult {
+        user: user.into(),
+        error_code: error.code(),
+        error_message: message.map(Into::into),
     }
 }
 
@@ -108,7 +127,7 @@ fn check_deletion(
     let mechanism = check_user(&deletion.name, deletion.mechanism)?;
     match is_there(&deletion.name, mechanism) {
         true => Ok((mechanism, None)),
-        false => refused(ErrorCode::RESOURCE_NOT_FOUND, NOT_THERE),
+        false => not_there(),
     }
 }
 
@@ -156,6 +175,10 @@ fn keys<H: Digest, M: Mac + KeyInit>(salted_password: &[u8]) -> (Vec<u8>, Vec<u8
     (H::digest(key(b"Client Key")).to_vec(), key(b"Server Key").to_vec())
 }
 
+fn not_there<T>() -> Result<T, Refusal> {
+    refused(ErrorCode::RESOURCE_NOT_FOUND, "Attempt to delete a user credential that does not exist")
+}
+
 fn refused<T>(error: ErrorCode, text: &str) -> Result<T, Refusal> {
     Err((error, Some(text.to_owned())))
 }
@@ -201,7 +224,7 @@ mod tests {
         let taken = || Ok((ScramMechanism::Sha256, None));
         let twice = refused(ErrorCode::DUPLICATE_RESOURCE, TWICE);
         assert_eq!(of_user([taken(), taken(), taken()]), twice);
-        let first = refused(ErrorCode::RESOURCE_NOT_FOUND, NOT_THERE);
+        let first = not_there();
         assert_eq!(of_user([first.clone(), taken(), taken()]), first);
     }
 
