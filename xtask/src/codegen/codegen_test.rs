@@ -63,6 +63,18 @@ fn a_field_without_a_version_is_not_generated_and_texts_are_not_taken_over() {
     assert!(!text.contains("gone") && !text.contains("kept"), "{text}");
 }
 
+// Could break: a trace of a request that has somebody's password in it.
+#[test]
+fn a_secret_is_not_shown() {
+    let secret = HEADER.replace("ExampleHeader", "SaslAuthenticateRequest").replace("Url", "AuthBytes");
+    let text = single_file(&definition::parse(&secret).unwrap().unwrap(), "crate").unwrap();
+    assert!(text.contains("#[derive(Clone, PartialEq)]\npub struct SaslAuthenticateRequest"), "{text}");
+    assert!(text.contains(".field(\"auth_bytes\", &format_args!(\"REDACTED\"))"), "{text}");
+    assert!(text.contains(".field(\"ids\", &self.ids)") && !text.contains("&self.auth_bytes)"), "{text}");
+    let other = single_file(&definition::parse(HEADER).unwrap().unwrap(), "crate").unwrap();
+    assert!(other.contains("#[derive(Debug, ") && !other.contains("fmt"), "{other}");
+}
+
 // What the generator would get wrong must stop it, not compile.
 #[test]
 fn a_shape_that_no_definition_has_yet_is_refused() {

@@ -12,6 +12,20 @@ use std::fmt::Write;
 const PRIMITIVES: [&str; 9] =
     ["Array", "DecodeError", "Form", "Message", "Reader", "Records", "Request", "Uuid", "Writer"];
 
+/// What nobody may read in a trace, by message: what Kafka's own requests and responses leave out of their texts. A struct with
+/// such a field has a `Debug` that leaves it out, too.
+const SECRETS: [(&str, &[&str]); 9] = [
+    ("AlterConfigsRequest", &["Value"]),
+    ("AlterUserScramCredentialsRequest", &["Salt", "SaltedPassword"]),
+    ("CreateDelegationTokenResponse", &["TokenId", "Hmac"]),
+    ("DescribeDelegationTokenResponse", &["TokenId", "Hmac"]),
+    ("ExpireDelegationTokenRequest", &["Hmac"]),
+    ("IncrementalAlterConfigsRequest", &["Value"]),
+    ("RenewDelegationTokenRequest", &["Hmac"]),
+    ("SaslAuthenticateRequest", &["AuthBytes"]),
+    ("SaslAuthenticateResponse", &["AuthBytes"]),
+];
+
 /// `message/mod.rs`.
 pub(crate) fn module_list(source: &Source) -> String {
     let mut out = String::from(
@@ -109,7 +123,8 @@ fn counted(versions: Versions) -> String {
 fn with_imports(head: &str, imports: &str, wire: &str, body: &str) -> String {
     let used: Vec<&str> = PRIMITIVES.into_iter().filter(|name| has_word(body, name)).collect();
     let cow = if has_word(body, "Cow") { "use std::borrow::Cow;\n" } else { "" };
-    format!("{head}\n{imports}use {wire}::primitive::{{{}}};\n{cow}\n{body}", used.join(", "))
+    let fmt = if has_word(body, "fmt") { "use std::fmt;\n" } else { "" };
+    format!("{head}\n{imports}use {wire}::primitive::{{{}}};\n{cow}{fmt}\n{body}", used.join(", "))
 }
 
 fn has_word(text: &str, word: &str) -> bool {
@@ -155,16 +170,22 @@ impl Emitter<'_> {
             .collect::<anyhow::Result<_>>()?;
         let derivable =
             item.fields.iter().zip(&defaults).all(|(field, (_, value))| is_rust_default(field, value));
-        let derives = if derivable { "Debug, Clone, PartialEq, Default" } else { "Debug, Clone, PartialEq" };
+        let shows_itself = !item.fields.iter().any(|field| self.is_secret(field));
+        let derives = [(shows_itself, "Debug"), (true, "Clone"), (true, "PartialEq"), (derivable, "Default")];
+        let derives: Vec<_> =
+            derives.into_iter().filter(|(is_derived, _)| *is_derived).map(|(_, it)| it).collect();
         let ty = self.type_name(item.name);
-        let _ = writeln!(out, "#[derive({derives})]\npub struct {ty} {{");
+        let _ = writeln!(out, "#[derive({})]\npub struct {ty} {{", derives.join(", "));
         for field in &item.fields {
             let doc = self.field_doc(item, field);
             let _ = writeln!(out, "{doc}pub {}: {},", names::field(&field.name), self.rust_type(item, field));
         }
         out.push_str("}\n\n");
+        let ty = ty.replace("<'a>", "<'_>");
+        if !shows_itself {
+            out.push_str(&self.debug(item, &ty));
+        }
         if !derivable {
-            let ty = ty.replace("<'a>", "<'_>");
             let _ = writeln!(out, "impl Default for {ty} {{\nfn default() -> Self {{\nSelf {{");
             for (name, value) in defaults {
                 let _ = writeln!(out, "{name}: {value},");
@@ -172,6 +193,29 @@ impl Emitter<'_> {
             out.push_str("}\n}\n}\n\n");
         }
         Ok(out)
+    }
+
+    fn is_secret(&self, field: &Field) -> bool {
+        let of = SECRETS.iter().find(|(message, _)| *message == self.model.definition.name);
+        of.is_some_and(|(_, fields)| fields.contains(&field.name.as_str()))
+    }
+
+    /// A `Debug` that says of secrets only that they are there.
+    fn debug(&self, item: &Struct<'_>, ty: &str) -> String {
+        let name = &self.names[item.name];
+        let mut out = format!(
+            "impl fmt::Debug for {ty} {{\nfn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {{\n\
+             f.debug_struct(\"{name}\")\n"
+        );
+        for field in &item.fields {
+            let field_name = names::field(&field.name);
+            let shown = match self.is_secret(field) {
+                true => "format_args!(\"REDACTED\")".to_owned(),
+                false => format!("self.{field_name}"),
+            };
+            let _ = writeln!(out, ".field(\"{}\", &{shown})", names::snake(&field.name));
+        }
+        out + ".finish()\n}\n}\n\n"
     }
 
     fn field_doc(&self, item: &Struct<'_>, field: &Field) -> String {

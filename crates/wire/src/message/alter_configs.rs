@@ -5,6 +5,7 @@
 use crate::api::ApiKey;
 use crate::primitive::{Array, DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// AlterConfigsRequest: versions 0-2, flexible since 2.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -71,12 +72,21 @@ impl<'a> Message<'a> for AlterConfigsResource<'a> {
 }
 
 /// Part of AlterConfigsRequest.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AlterableConfig<'a> {
     /// string.
     pub name: Cow<'a, str>,
     /// string; nullable.
     pub value: Option<Cow<'a, str>>,
+}
+
+impl fmt::Debug for AlterableConfig<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlterableConfig")
+            .field("name", &self.name)
+            .field("value", &format_args!("REDACTED"))
+            .finish()
+    }
 }
 
 impl Default for AlterableConfig<'_> {

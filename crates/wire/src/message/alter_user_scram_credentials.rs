@@ -5,6 +5,7 @@
 use crate::api::ApiKey;
 use crate::primitive::{Array, DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// AlterUserScramCredentialsRequest: version 0, flexible.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -67,7 +68,7 @@ impl<'a> Message<'a> for ScramCredentialDeletion<'a> {
 }
 
 /// Part of AlterUserScramCredentialsRequest.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct ScramCredentialUpsertion<'a> {
     /// string.
     pub name: Cow<'a, str>,
@@ -79,6 +80,18 @@ pub struct ScramCredentialUpsertion<'a> {
     pub salt: Cow<'a, [u8]>,
     /// bytes.
     pub salted_password: Cow<'a, [u8]>,
+}
+
+impl fmt::Debug for ScramCredentialUpsertion<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScramCredentialUpsertion")
+            .field("name", &self.name)
+            .field("mechanism", &self.mechanism)
+            .field("iterations", &self.iterations)
+            .field("salt", &format_args!("REDACTED"))
+            .field("salted_password", &format_args!("REDACTED"))
+            .finish()
+    }
 }
 
 impl<'a> Message<'a> for ScramCredentialUpsertion<'a> {

@@ -5,6 +5,7 @@
 use crate::api::ApiKey;
 use crate::primitive::{Array, DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// CreateDelegationTokenRequest: versions 1-3, flexible since 2.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,7 +102,7 @@ impl<'a> Request<'a> for CreateDelegationTokenRequest<'a> {
 }
 
 /// CreateDelegationTokenResponse: versions 1-3, flexible since 2.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct CreateDelegationTokenResponse<'a> {
     /// int16.
     pub error_code: i16,
@@ -125,6 +126,24 @@ pub struct CreateDelegationTokenResponse<'a> {
     pub hmac: Cow<'a, [u8]>,
     /// int32.
     pub throttle_time_ms: i32,
+}
+
+impl fmt::Debug for CreateDelegationTokenResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CreateDelegationTokenResponse")
+            .field("error_code", &self.error_code)
+            .field("principal_type", &self.principal_type)
+            .field("principal_name", &self.principal_name)
+            .field("token_requester_principal_type", &self.token_requester_principal_type)
+            .field("token_requester_principal_name", &self.token_requester_principal_name)
+            .field("issue_timestamp_ms", &self.issue_timestamp_ms)
+            .field("expiry_timestamp_ms", &self.expiry_timestamp_ms)
+            .field("max_timestamp_ms", &self.max_timestamp_ms)
+            .field("token_id", &format_args!("REDACTED"))
+            .field("hmac", &format_args!("REDACTED"))
+            .field("throttle_time_ms", &self.throttle_time_ms)
+            .finish()
+    }
 }
 
 impl<'a> Message<'a> for CreateDelegationTokenResponse<'a> {

@@ -5,6 +5,7 @@
 use crate::api::ApiKey;
 use crate::primitive::{Array, DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// DescribeDelegationTokenRequest: versions 1-3, flexible since 2.
 #[derive(Debug, Clone, PartialEq)]
@@ -112,7 +113,7 @@ impl<'a> Message<'a> for DescribeDelegationTokenResponse<'a> {
 }
 
 /// Part of DescribeDelegationTokenResponse.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct DescribedDelegationToken<'a> {
     /// string.
     pub principal_type: Cow<'a, str>,
@@ -134,6 +135,23 @@ pub struct DescribedDelegationToken<'a> {
     pub hmac: Cow<'a, [u8]>,
     /// array of DescribedDelegationTokenRenewer.
     pub renewers: Array<'a, DescribedDelegationTokenRenewer<'a>>,
+}
+
+impl fmt::Debug for DescribedDelegationToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DescribedDelegationToken")
+            .field("principal_type", &self.principal_type)
+            .field("principal_name", &self.principal_name)
+            .field("token_requester_principal_type", &self.token_requester_principal_type)
+            .field("token_requester_principal_name", &self.token_requester_principal_name)
+            .field("issue_timestamp", &self.issue_timestamp)
+            .field("expiry_timestamp", &self.expiry_timestamp)
+            .field("max_timestamp", &self.max_timestamp)
+            .field("token_id", &format_args!("REDACTED"))
+            .field("hmac", &format_args!("REDACTED"))
+            .field("renewers", &self.renewers)
+            .finish()
+    }
 }
 
 impl<'a> Message<'a> for DescribedDelegationToken<'a> {

@@ -5,14 +5,24 @@
 use crate::api::ApiKey;
 use crate::primitive::{DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// ExpireDelegationTokenRequest: versions 1-2, flexible since 2.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct ExpireDelegationTokenRequest<'a> {
     /// bytes.
     pub hmac: Cow<'a, [u8]>,
     /// int64.
     pub expiry_time_period_ms: i64,
+}
+
+impl fmt::Debug for ExpireDelegationTokenRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExpireDelegationTokenRequest")
+            .field("hmac", &format_args!("REDACTED"))
+            .field("expiry_time_period_ms", &self.expiry_time_period_ms)
+            .finish()
+    }
 }
 
 impl<'a> Message<'a> for ExpireDelegationTokenRequest<'a> {

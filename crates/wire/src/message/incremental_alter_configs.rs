@@ -5,6 +5,7 @@
 use crate::api::ApiKey;
 use crate::primitive::{Array, DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// IncrementalAlterConfigsRequest: versions 0-1, flexible since 1.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -74,7 +75,7 @@ impl<'a> Message<'a> for AlterConfigsResource<'a> {
 }
 
 /// Part of IncrementalAlterConfigsRequest.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct AlterableConfig<'a> {
     /// string.
     pub name: Cow<'a, str>,
@@ -82,6 +83,16 @@ pub struct AlterableConfig<'a> {
     pub config_operation: i8,
     /// string; nullable.
     pub value: Option<Cow<'a, str>>,
+}
+
+impl fmt::Debug for AlterableConfig<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AlterableConfig")
+            .field("name", &self.name)
+            .field("config_operation", &self.config_operation)
+            .field("value", &format_args!("REDACTED"))
+            .finish()
+    }
 }
 
 impl Default for AlterableConfig<'_> {

@@ -5,14 +5,24 @@
 use crate::api::ApiKey;
 use crate::primitive::{DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// RenewDelegationTokenRequest: versions 1-2, flexible since 2.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct RenewDelegationTokenRequest<'a> {
     /// bytes.
     pub hmac: Cow<'a, [u8]>,
     /// int64.
     pub renew_period_ms: i64,
+}
+
+impl fmt::Debug for RenewDelegationTokenRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RenewDelegationTokenRequest")
+            .field("hmac", &format_args!("REDACTED"))
+            .field("renew_period_ms", &self.renew_period_ms)
+            .finish()
+    }
 }
 
 impl<'a> Message<'a> for RenewDelegationTokenRequest<'a> {

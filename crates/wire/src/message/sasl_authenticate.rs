@@ -5,12 +5,19 @@
 use crate::api::ApiKey;
 use crate::primitive::{DecodeError, Form, Message, Reader, Request, Writer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// SaslAuthenticateRequest: versions 0-2, flexible since 2.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct SaslAuthenticateRequest<'a> {
     /// bytes.
     pub auth_bytes: Cow<'a, [u8]>,
+}
+
+impl fmt::Debug for SaslAuthenticateRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateRequest").field("auth_bytes", &format_args!("REDACTED")).finish()
+    }
 }
 
 impl<'a> Message<'a> for SaslAuthenticateRequest<'a> {
@@ -39,7 +46,7 @@ impl<'a> Request<'a> for SaslAuthenticateRequest<'a> {
 }
 
 /// SaslAuthenticateResponse: versions 0-2, flexible since 2.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct SaslAuthenticateResponse<'a> {
     /// int16.
     pub error_code: i16,
@@ -49,6 +56,17 @@ pub struct SaslAuthenticateResponse<'a> {
     pub auth_bytes: Cow<'a, [u8]>,
     /// int64; versions 1-2; default 0.
     pub session_lifetime_ms: i64,
+}
+
+impl fmt::Debug for SaslAuthenticateResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslAuthenticateResponse")
+            .field("error_code", &self.error_code)
+            .field("error_message", &self.error_message)
+            .field("auth_bytes", &format_args!("REDACTED"))
+            .field("session_lifetime_ms", &self.session_lifetime_ms)
+            .finish()
+    }
 }
 
 impl Default for SaslAuthenticateResponse<'_> {
