@@ -110,6 +110,30 @@ def connect_from(broker, address):
     return connection
 
 
+def set_broker(connection, **configs):
+    asked = [{"Name": name.replace("_", "."), "ConfigOperation": 0, "Value": value} for name, value in configs.items()]
+    this = {"ResourceType": 4, "ResourceName": "1", "Configs": asked}
+    answer = connection.ask("IncrementalAlterConfigs", 1, Resources=[this], ValidateOnly=False)
+    assert answer["Responses"][0]["ErrorCode"] == 0, answer
+
+
+def test_an_address_may_have_connections_of_its_own_number(start_broker):
+    """Could break: a number that holds for somebody else, or still after another one was set; names of hosts."""
+    named = "127.0.0.1:3,127.0.0.3:1"
+    broker = start_broker({"max.connections.per.ip": 0, "max.connections.per.ip.overrides": named})
+    here = [connect_from(broker, "127.0.0.1") for _ in range(3)]
+    assert all(here)
+    assert connect_from(broker, "127.0.0.1") is None
+    one = connect_from(broker, "127.0.0.3")
+    assert one and connect_from(broker, "127.0.0.3") is None
+    assert connect_from(broker, "127.0.0.2") is None
+    # The name has the address of those who are here.
+    set_broker(here[0], max_connections_per_ip_overrides="localhost:5", max_connections_per_ip="2")
+    more = [wait_for(lambda: connect_from(broker, "127.0.0.1")) for _ in range(2)]
+    assert all(more) and connect_from(broker, "127.0.0.1") is None
+    assert wait_for(lambda: connect_from(broker, "127.0.0.2"))
+
+
 def test_an_address_has_so_many_connections(start_broker):
     """Could break: a client in a loop that takes everybody's place; places that are not given back."""
     broker = start_broker({"max.connections.per.ip": 3})
@@ -118,9 +142,7 @@ def test_an_address_has_so_many_connections(start_broker):
     assert connect_from(broker, "127.0.0.1") is None
     others = [connect_from(broker, "127.0.0.2") for _ in range(3)]
     assert all(others)
-    configs = [{"Name": "max.connections.per.ip", "ConfigOperation": 0, "Value": "5"}]
-    this = {"ResourceType": 4, "ResourceName": "1", "Configs": configs}
-    here[0].ask("IncrementalAlterConfigs", 1, Resources=[this], ValidateOnly=False)
+    set_broker(here[0], max_connections_per_ip="5")
     more = [wait_for(lambda: connect_from(broker, "127.0.0.1")) for _ in range(2)]
     assert connect_from(broker, "127.0.0.1") is None
     more[0].socket.close()

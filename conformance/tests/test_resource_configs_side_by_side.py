@@ -14,6 +14,7 @@ DYNAMIC_SOURCES = (2, 3, 7, 8)
 
 # Kafka 4.3.1 keeps `min.insync.replicas` of the cluster while eligible leader replicas are a feature of it; here they are none.
 OF_ELR = "min.insync.replicas"
+OVERRIDES = "max.connections.per.ip.overrides"
 # Defaults of ours that differ from Kafka's: without bounds there.
 OUR_DEFAULTS = ("max.connections", "queued.max.request.bytes")
 
@@ -110,6 +111,19 @@ BROKER_CHANGES = {
     "too few connections": [("max.connections", SET, "-1")],
     "connections of an address": [("max.connections.per.ip", SET, "1000")],
     "too few of an address": [("max.connections.per.ip", SET, "-1")],
+    "nobody but those who are named": [("max.connections.per.ip", SET, "0"), (OVERRIDES, SET, "127.0.0.1:1000")],
+    "nobody at all": [("max.connections.per.ip", SET, "0")],
+    "nobody, and bad names": [("max.connections.per.ip", SET, "0"), (OVERRIDES, SET, "a!:9")],
+    "connections of hosts": [(OVERRIDES, SET, " 127.0.0.1 : 1000 , ::1:+7,localhost:1000")],
+    "a comma at the end": [(OVERRIDES, SET, "127.0.0.1:1000,")],
+    "a comma at the beginning": [(OVERRIDES, SET, ",127.0.0.1:1000")],
+    "nothing for hosts": [(OVERRIDES, SET, "")],
+    "a host without a number": [(OVERRIDES, SET, "10.0.0.1:5,10.0.0.2")],
+    "no number for a host": [(OVERRIDES, SET, "c!:1,10.0.0.1:x")],
+    "too large a number for a host": [(OVERRIDES, SET, "10.0.0.1:99999999999")],
+    "no host": [(OVERRIDES, SET, "a b:5,b:6,[::1]:7")],
+    "connections appended": [(OVERRIDES, APPEND, "10.0.0.1:5")],
+    "a rack": [("broker.rack", SET, "r")],
     "a producer's time": [("producer.id.expiration.ms", SET, "90000000")],
     "too short a producer's time": [("producer.id.expiration.ms", SET, "0")],
     "what is read only": [("log.retention.hours", SET, "1")],

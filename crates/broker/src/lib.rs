@@ -9,7 +9,7 @@
 //! | `api` | one file per API, by what it is about |
 //! | `configs` | what topics, brokers, groups and loggers may be set to, and what is in force |
 //! | `topics` | topics by name with their configs read, for the hot path |
-//! | `addresses` | how many connections come from where |
+//! | `addresses`, `address_limits` | how many connections come from where, and may |
 //! | `counters` | what the thread counts |
 //! | `durations` | how long things took |
 //! | `flows` | who produces to what |
@@ -21,6 +21,7 @@
 //! Invariant: handlers never call each other, and hold no borrow across an await.
 //! Invariant: no work per request grows with the number of partitions or topics.
 
+mod address_limits;
 mod addresses;
 mod api;
 mod configs;
@@ -43,7 +44,10 @@ mod topic_traffic;
 mod topics;
 
 pub use cluster::stats::{NodeStats, RECORDS_PER_GROUP_BOUNDS};
-pub use configs::{GroupConfigBounds, Level, LogLevels, StartedWith, TopicConfig, Values};
+pub use configs::{
+    GroupConfigBounds, Level, LogLevels, StartedWith, TopicConfig, Values, are_connection_overrides,
+    may_be_together,
+};
 pub use coordinator::group::STATES as GROUP_STATES;
 pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, MigrationPolicy};
 pub use counters::Traffic;

@@ -1,9 +1,10 @@
 //! The listener: starts connections, bounds them, ends them.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,9 +18,11 @@ use env::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use wire::primitive::Uuid;
 
+use crate::address_limits::AddressLimits;
 use crate::addresses::Addresses;
 use crate::api::data::batch_check::ProduceScratch;
 use crate::api::data::fetch_session::FetchSessions;
+use crate::configs::connections_per_ip::{OF_ALL, OVERRIDES};
 use crate::configs::{GroupConfigBounds, LogLevels, StartedWith, TopicConfig};
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
@@ -49,6 +52,10 @@ pub struct BrokerOptions {
     pub connections_max: usize,
     /// Connections open at a time from one address; one more is closed at once.
     pub connections_per_ip_max: usize,
+    /// Hosts for which it is another number, as the config has them.
+    pub connections_per_ip_overrides: String,
+    /// Where this broker stands, which clients are told.
+    pub rack: Option<Arc<str>>,
     /// Bytes of one request.
     pub frame_bytes_max: usize,
     /// Bytes of all large requests on their way in, and as many of all large answers on their way out.
@@ -128,6 +135,7 @@ pub struct Broker {
     topics: Topics,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     addresses: Rc<Addresses>,
+    address_limits: Rc<AddressLimits>,
     next_connection: Cell<u64>,
     /// A produce request is under way, so that its time may run out.
     produce_begun: Notify,
@@ -140,6 +148,11 @@ impl Broker {
 
     pub(crate) fn committer(&self) -> &Committer<Waiter> {
         self.node.committer()
+    }
+
+    /// Where this broker stands, as clients are told.
+    pub(crate) fn rack(&self) -> Option<Cow<'static, str>> {
+        self.options.rack.as_ref().map(|rack| rack.to_string().into())
     }
 
     /// The topic called `name`.
@@ -172,10 +185,21 @@ impl Broker {
         self.node.image().broker_number(self.node.broker_id(), name)
     }
 
+    /// How many connections may come from here at a time.
+    fn connections_max_of(&self, address: IpAddr) -> usize {
+        let image = self.node.image();
+        let overrides = image.broker_config(self.node.broker_id(), OVERRIDES);
+        let overrides = overrides.unwrap_or(&self.options.connections_per_ip_overrides);
+        self.address_limits
+            .of(address, overrides)
+            .or_else(|| self.set_to(OF_ALL))
+            .unwrap_or(self.options.connections_per_ip_max)
+    }
+
     /// Whether there is a place for one more connection.
     fn has_place_for(&self, peer: SocketAddr) -> bool {
         let max = self.set_to("max.connections").unwrap_or(self.options.connections_max);
-        let per_ip_max = self.set_to("max.connections.per.ip").unwrap_or(self.options.connections_per_ip_max);
+        let per_ip_max = self.connections_max_of(peer.ip());
         let has_place =
             self.connections.borrow().len() < max && self.addresses.connections_of(peer.ip()) < per_ip_max;
         if !has_place {
@@ -335,6 +359,7 @@ impl Server {
             flows: Flows::default(),
             connections: RefCell::default(),
             addresses: Rc::default(),
+            address_limits: Rc::default(),
             next_connection: Cell::new(0),
             produce_begun: Notify::new(),
             options,

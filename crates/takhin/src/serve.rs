@@ -253,6 +253,8 @@ fn broker_options(in_force: &InForce, levels: Rc<Levels>) -> BrokerOptions {
         request_time_max: kafka.request_timeout,
         connections_max: bytes(kafka.max_connections),
         connections_per_ip_max: bytes(kafka.max_connections_per_ip),
+        connections_per_ip_overrides: kafka.max_connections_per_ip_overrides.clone(),
+        rack: kafka.rack.as_deref().map(Into::into),
         frame_bytes_max: bytes(kafka.socket_request_max_bytes),
         frames_bytes_max: usize::try_from(kafka.queued_max_bytes).unwrap_or(usize::MAX),
         frame_time_max: kafka.connection_timeout,

@@ -44,6 +44,8 @@ fn kafka_name(key: &Key) -> Option<&'static str> {
 /// A value as Kafka writes it; `None`: there is none.
 fn value(name: &str, text: String) -> Option<String> {
     match (name, &*text) {
+        // None of these is a value, too.
+        ("max.connections.per.ip.overrides", "") => Some(text),
         (_, UNSET | "") => None,
         ("log.retention.bytes", "0") => Some("-1".to_owned()),
         _ => Some(text),
@@ -99,6 +101,10 @@ mod tests {
             Some("9")
         );
         assert_eq!(find("connections.max.idle.ms", &[]).values, Values::Long);
+        let overrides = find("max.connections.per.ip.overrides", &[]);
+        assert_eq!((overrides.value.as_deref(), overrides.default), (Some(""), Some("")));
+        let rack = find("broker.rack", &[("kafka.broker.rack", "r1")]);
+        assert_eq!((rack.value.as_deref(), rack.default, rack.values), (Some("r1"), None, Values::Text));
         let long = format!("{}://h:1", "L".repeat(200));
         let listeners = find("listeners", &[("kafka.listeners", &long)]);
         assert_eq!(listeners.value, Some(long));

@@ -106,7 +106,7 @@ async fn change_other(
     changes_of: impl FnOnce(&BTreeMap<String, String>) -> Result<Changes, Refusal>,
 ) -> Result<(), Refusal> {
     let changes = changes_of(broker.node().image().configs(kind, name))?;
-    Resource::check_others(kind, broker, &changes)?;
+    Resource::check_others(kind, name, broker, &changes)?;
     if validate_only || changes.is_empty() {
         return Ok(());
     }

@@ -1,5 +1,7 @@
 //! What a config may be set to, whatever has it. Checks and texts are Kafka's.
 
+use super::connections_per_ip::{OverridesError, read_overrides};
+
 /// What values a config takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
@@ -19,6 +21,8 @@ pub(super) enum Kind {
     SomeOf(&'static [&'static str]),
     /// `*` or pairs of partition and broker.
     ThrottledReplicas,
+    /// Pairs of a host and a number.
+    ConnectionOverrides,
 }
 
 /// A config that there is.
@@ -44,6 +48,9 @@ pub(crate) enum ValueError {
         /// What is allowed.
         why: String,
     },
+    /// Connections of hosts.
+    #[error(transparent)]
+    Overrides(#[from] OverridesError),
     /// A comma too many.
     #[error("Configuration '{name}' values must not be empty.")]
     EmptyElement {
@@ -72,7 +79,7 @@ impl Known {
     pub(super) fn type_number(&self) -> i8 {
         match self.kind {
             Kind::Bool => type_number::BOOLEAN,
-            Kind::OneOf(_) => type_number::STRING,
+            Kind::OneOf(_) | Kind::ConnectionOverrides => type_number::STRING,
             Kind::Int(..) | Kind::GzipLevel => type_number::INT,
             Kind::Long(_) => type_number::LONG,
             Kind::Ratio => type_number::DOUBLE,
@@ -115,6 +122,7 @@ impl Known {
             Kind::OneOf(allowed) => refuse(format!("String must be one of: {}", allowed.join(", "))),
             Kind::SomeOf(allowed) => self.check_list(trimmed, allowed),
             Kind::ThrottledReplicas => self.check_throttled_replicas(trimmed),
+            Kind::ConnectionOverrides => Ok(read_overrides(trimmed).map(|_| ())?),
         }
     }
 

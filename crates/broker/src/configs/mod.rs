@@ -5,6 +5,7 @@
 //! | `known` | what values a config takes, with Kafka's texts for those that it does not |
 //! | `topic`, `topic_table` | topics |
 //! | `of_broker` | the broker itself: what it was started with, and what it was set to since (KIP-226) |
+//! | `connections_per_ip` | how many connections hosts may have |
 //! | `group` | groups (KIP-848) |
 //! | `client_metrics` | subscriptions of client metrics (KIP-714): kept and shown, nothing is subscribed yet |
 //! | `loggers` | levels of messages |
@@ -12,6 +13,7 @@
 
 pub(crate) mod changes;
 mod client_metrics;
+pub(crate) mod connections_per_ip;
 mod group;
 mod known;
 mod loggers;
@@ -24,6 +26,7 @@ use std::borrow::Cow;
 
 use wire::error::ErrorCode;
 
+pub use connections_per_ip::{are_connection_overrides, may_be_together};
 pub use group::GroupConfigBounds;
 pub(crate) use loggers::LevelChange;
 pub use loggers::{Level, LogLevels};

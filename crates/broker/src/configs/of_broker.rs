@@ -10,6 +10,7 @@ use cluster::PRODUCER_EXPIRATION;
 use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
 
 use super::changes::Changes;
+use super::connections_per_ip::{OF_ALL, OVERRIDES, may_be_together};
 use super::known::{Kind, Known, type_number};
 use super::topic_table;
 use super::{ConfigSource, Described, Refusal, Synonym, check_broker_id, invalid_request};
@@ -67,7 +68,7 @@ const UNITS: [(&str, &[&str]); 4] = [
 ];
 
 /// What may be set while it runs beside the defaults of topics.
-const DYNAMIC: [Known; 6] = [
+const DYNAMIC: [Known; 7] = [
     throttle("follower.replication.throttled.rate", "Bytes a second that throttled replicas follow with."),
     throttle(
         "leader.replication.throttled.rate",
@@ -80,10 +81,16 @@ const DYNAMIC: [Known; 6] = [
         doc: "Connections at a time; one more is closed as soon as it is accepted.",
     },
     Known {
-        name: "max.connections.per.ip",
+        name: OF_ALL,
         kind: Kind::Int(0, i32::MAX),
         default: "2147483647",
         doc: "Connections at a time from one address; one more is closed as soon as it is accepted.",
+    },
+    Known {
+        name: OVERRIDES,
+        kind: Kind::ConnectionOverrides,
+        default: "",
+        doc: "Connections at a time of hosts or addresses that have a number of their own, host:number with commas between.",
     },
     Known {
         name: PRODUCER_EXPIRATION,
@@ -156,6 +163,17 @@ impl<'a> Origins<'a> {
 
     fn dynamic_origins(&self) -> [(&'a BTreeMap<String, String>, ConfigSource); 2] {
         [(self.this, ConfigSource::DynamicBroker), (self.all, ConfigSource::DynamicDefaultBroker)]
+    }
+
+    /// The value that will hold once `of` (this broker, or all with an empty name) is changed.
+    fn in_force_after(&self, of: &str, changes: &Changes, name: &'static str) -> String {
+        let set = |configs: &BTreeMap<String, String>, is_changed: bool| match changes.get(name) {
+            Some(change) if is_changed => change.clone(),
+            _ => configs.get(name).cloned(),
+        };
+        let dynamic = set(self.this, !of.is_empty()).or_else(|| set(self.all, of.is_empty()));
+        let started = || self.started(name).or_else(|| self.default(name)).and_then(|synonym| synonym.value);
+        dynamic.or_else(|| started().map(std::borrow::Cow::into_owned)).unwrap_or_default()
     }
 
     fn find_started(&self, name: &str) -> Option<&'a StartedWith> {
@@ -244,9 +262,9 @@ pub(super) fn list_default(name: &str) -> Option<&'static str> {
     dynamic(name).filter(Known::is_list).map(|known| known.default)
 }
 
-/// Checks new values.
-pub(super) fn check(started_with: &[StartedWith], changes: &Changes) -> Result<(), Refusal> {
-    let is_read_only = |name: &&str| dynamic(name).is_none() && started_with.iter().any(|c| c.name == *name);
+/// Checks new values of this broker, or, with an empty name, of all, and last what would be in force together.
+pub(super) fn check(origins: &Origins<'_>, of: &str, changes: &Changes) -> Result<(), Refusal> {
+    let is_read_only = |name: &&str| dynamic(name).is_none() && origins.find_started(name).is_some();
     let read_only: Vec<_> = changes.keys().map(String::as_str).filter(is_read_only).collect();
     if !read_only.is_empty() {
         return invalid_request(format!(
@@ -259,7 +277,13 @@ pub(super) fn check(started_with: &[StartedWith], changes: &Changes) -> Result<(
             known.check(value).or_else(|error| invalid_request(error.to_string()))?;
         }
     }
-    Ok(())
+    let [of_all, overrides] = [OF_ALL, OVERRIDES].map(|name| origins.in_force_after(of, changes, name));
+    match may_be_together(&of_all, &overrides) {
+        true => Ok(()),
+        false => invalid_request(format!(
+            "requirement failed: {OF_ALL} can be set to zero only if {OVERRIDES} property is set."
+        )),
+    }
 }
 
 #[cfg(test)]

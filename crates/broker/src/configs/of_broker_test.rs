@@ -50,6 +50,29 @@ fn hours_are_no_milliseconds() {
 }
 
 #[test]
+fn what_would_be_in_force_together_is_what_this_broker_or_else_all_are_set_to() {
+    // Could break: a broker that lets nobody in.
+    let started_with = started_with();
+    let refusal = |image: &Image, of: &str, name: &str, value: Option<&str>| {
+        let changes = Changes::from([(name.to_owned(), value.map(ToOwned::to_owned))]);
+        check(&Origins::new(image, 1, &started_with), of, &changes).err().map(|(_, why)| why)
+    };
+    let mut image = Image::default();
+    let why = "requirement failed: max.connections.per.ip can be set to zero only if \
+               max.connections.per.ip.overrides property is set.";
+    for of in ["1", ""] {
+        assert_eq!(refusal(&image, of, OF_ALL, Some("0")).as_deref(), Some(why));
+    }
+    set(&mut image, "", OVERRIDES, "127.0.0.1:9");
+    assert_eq!(refusal(&image, "1", OF_ALL, Some("0")), None);
+    set(&mut image, "1", OF_ALL, "0");
+    assert_eq!(refusal(&image, "", OVERRIDES, None).as_deref(), Some(why));
+    assert_eq!(refusal(&image, "1", OVERRIDES, Some("")).as_deref(), Some(why));
+    assert_eq!(refusal(&image, "", OF_ALL, Some("0")), None);
+    assert_eq!(refusal(&image, "1", OF_ALL, None), None);
+}
+
+#[test]
 fn all_brokers_show_only_what_all_were_set_to() {
     let mut image = Image::default();
     set(&mut image, "", "log.retention.ms", "7");
@@ -66,7 +89,8 @@ fn all_brokers_show_only_what_all_were_set_to() {
 fn only_what_may_change_while_the_broker_runs_is_changed() {
     let refusal = |pairs: &[(&str, &str)]| {
         let changes = pairs.iter().map(|(n, v)| ((*n).to_owned(), Some((*v).to_owned()))).collect();
-        check(&started_with(), &changes).map_or_else(|(_, why)| why, |()| "fine".to_owned())
+        check(&Origins::new(&Image::default(), 1, &started_with()), "1", &changes)
+            .map_or_else(|(_, why)| why, |()| "fine".to_owned())
     };
     assert_eq!(
         refusal(&[("num.partitions", "1"), ("log.retention.ms", "1")]),
@@ -77,6 +101,10 @@ fn only_what_may_change_while_the_broker_runs_is_changed() {
         "Invalid value 5 for configuration log.segment.bytes: Value must be at least 1048576"
     );
     assert_eq!(refusal(&[("log.retention.ms", "-2"), ("no.such", "x"), ("max.connections", "0")]), "fine");
+    assert_eq!(
+        refusal(&[("max.connections.per.ip.overrides", "a:1,b")]),
+        "Error parsing configuration property 'max.connections.per.ip.overrides': begin 0, end -1, length 1"
+    );
     assert_eq!(list_default("log.cleanup.policy"), Some("delete"));
     assert_eq!(list_default("log.retention.ms"), None);
 }

@@ -84,9 +84,18 @@ impl<'a> Resource<'a> {
     }
 
     /// Checks new values of what is no topic.
-    pub(super) fn check_others(kind: ConfigKind, broker: &Broker, changes: &Changes) -> Result<(), Refusal> {
+    pub(super) fn check_others(
+        kind: ConfigKind,
+        name: &str,
+        broker: &Broker,
+        changes: &Changes,
+    ) -> Result<(), Refusal> {
         match kind {
-            ConfigKind::Broker => of_broker::check(&broker.options.started_with, changes),
+            ConfigKind::Broker => {
+                let (image, broker_id) = (broker.node().image(), broker.node().broker_id());
+                let origins = of_broker::Origins::new(&image, broker_id, &broker.options.started_with);
+                of_broker::check(&origins, name, changes)
+            }
             ConfigKind::ClientMetrics => client_metrics::check(changes),
             ConfigKind::Group => group::check(&broker.options.group_config_bounds, changes),
         }

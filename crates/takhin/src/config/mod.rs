@@ -243,6 +243,11 @@ fn check_between(config: &Config) -> Result<(), ConfigError> {
         let value = kafka.batch_adaptive_min_size.to_string();
         return Err(ConfigError::rule_between("kafka.batch.adaptive.min.size", value, allowed));
     }
+    let per_ip = kafka.max_connections_per_ip.to_string();
+    if !broker::may_be_together(&per_ip, &kafka.max_connections_per_ip_overrides) {
+        let allowed = "at least 1, or kafka.max.connections.per.ip.overrides for somebody".to_owned();
+        return Err(ConfigError::rule_between("kafka.max.connections.per.ip", per_ip, allowed));
+    }
     check_group_bounds(&config.groups)?;
     let batch_max = u64::from(kafka.max_message_bytes);
     if let Some(tail_max) = storage.tail_max_bytes.filter(|tail_max| *tail_max < batch_max) {

@@ -119,6 +119,11 @@ table! {
         max_connections: u32 = "kafka.max.connections", integer(1, 1_000_000, "connections"), "10000";
         /// Connections at a time from one address; one more is closed as soon as it is accepted.
         max_connections_per_ip: u32 = "kafka.max.connections.per.ip", integer(0, INT_MAX, "connections"), "2147483647";
+        /// Connections at a time of hosts or addresses that have a number of their own, each host:number; a name stands for all its addresses.
+        max_connections_per_ip_overrides: String = "kafka.max.connections.per.ip.overrides",
+            Rule::Text { allowed: "host:number, with commas between", fits: broker::are_connection_overrides }, "";
+        /// Where this broker stands, which clients are told. Empty: nowhere in particular.
+        rack: Option<String> = "kafka.broker.rack", Rule::Text { allowed: "a text", fits: |_| true }, "";
         /// How long a partition remembers an idempotent producer that writes nothing, looked at every ten minutes.
         producer_id_expiration: Duration = "kafka.producer.id.expiration.ms", integer(1, INT_MAX, "milliseconds"), "86400000";
         /// Longest that a request may wait for its commit before it is answered with an error.

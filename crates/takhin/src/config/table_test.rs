@@ -11,6 +11,10 @@ fn resolve(key: &str, value: &str) -> Result<super::InForce, String> {
     if key != "kafka.queued.max.bytes" {
         sources.command_line([("kafka.queued.max.bytes".to_owned(), (1_u64 << 32).to_string())]);
     }
+    if key == "kafka.max.connections.per.ip" {
+        let somebody = "127.0.0.1:1".to_owned();
+        sources.command_line([("kafka.max.connections.per.ip.overrides".to_owned(), somebody)]);
+    }
     sources.command_line([(key.to_owned(), value.to_owned())]);
     sources.resolve().map_err(|errors| errors[0].to_string())
 }
@@ -116,6 +120,11 @@ fn bounds_between_keys_are_held() {
     let errors = sources.resolve().unwrap_err();
     assert!(errors[0].to_string().starts_with(
         "kafka.queued.max.bytes: \"1048576\": allowed is at least kafka.socket.request.max.bytes, 104857600 ("
+    ));
+    let mut sources = Sources::default();
+    sources.command_line([("kafka.max.connections.per.ip".to_owned(), "0".to_owned())]);
+    assert!(sources.resolve().unwrap_err()[0].to_string().starts_with(
+        "kafka.max.connections.per.ip: \"0\": allowed is at least 1, or kafka.max.connections.per.ip.overrides for somebody ("
     ));
     let mut sources = Sources::default();
     sources.command_line([

@@ -36,6 +36,7 @@ pub(crate) fn handle<'a>(
         broker_id: node_id,
         host: host.into(),
         port: port.into(),
+        rack: broker.rack(),
         ..DescribeClusterBroker::default()
     };
     DescribeClusterResponse {

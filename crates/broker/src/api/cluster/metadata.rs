@@ -68,7 +68,8 @@ pub(crate) async fn handle<'a>(
     });
     let (host, port) = caller.connection.advertised.clone();
     let node_id = broker.node().broker_id();
-    let this = MetadataResponseBroker { node_id, host: host.into(), port: port.into(), rack: None };
+    let (host, port) = (host.into(), port.into());
+    let this = MetadataResponseBroker { node_id, host, port, rack: broker.rack() };
     MetadataResponse {
         throttle_time_ms: 0,
         brokers: vec![this].into(),

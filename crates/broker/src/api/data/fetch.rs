@@ -212,7 +212,7 @@ fn endpoints(
         node_id: broker.node().broker_id(),
         host: host.into(),
         port: port.into(),
-        rack: None,
+        rack: broker.rack(),
     }]
     .into()
 }
