@@ -30,6 +30,11 @@ impl Topics for GroupsImage<'_> {
         self.0.node().image().topic(name).map(|topic| (Uuid(topic.id.0), count(topic)))
     }
 
+    fn racks(&self, _topic: Uuid, _partition: i32) -> Vec<Arc<str>> {
+        // A node alone has every replica.
+        self.0.options.rack.iter().cloned().collect()
+    }
+
     fn name_of(&self, id: Uuid) -> Option<Arc<str>> {
         self.0.node().image().topic_by_id(TopicId(id.0)).map(|topic| topic.name.clone())
     }

@@ -117,6 +117,20 @@ fn who_does_not_give_up_in_time_is_put_out() {
 }
 
 #[test]
+fn a_replica_in_another_rack_is_another_epoch() {
+    // As in a running Kafka 4.3.1, whose assignors ask for no rack either.
+    let mut desk = desk();
+    desk.told("a", 0, &[]);
+    let (mut epoch, mut epochs) = (2, Vec::new());
+    for rack in [None, Some("r1"), Some("r1"), Some("r2"), None] {
+        desk.topics.move_to(rack);
+        epoch = desk.told("a", epoch, &[0, 1, 2, 3]).epoch;
+        epochs.push(epoch);
+    }
+    assert_eq!(epochs, [2, 3, 3, 4, 5]);
+}
+
+#[test]
 fn epochs_fence_and_a_lost_answer_does_not() {
     let mut desk = desk();
     desk.told("a", 0, &[]);

@@ -28,6 +28,8 @@ pub(super) struct Desk {
 #[derive(Default)]
 pub(super) struct FewTopics {
     pub(super) counts: BTreeMap<Arc<str>, i32>,
+    /// Where each partition's one replica stands, if anywhere.
+    pub(super) rack: Option<Arc<str>>,
     pub(super) version: u64,
     pub(super) session_timeout: Option<Duration>,
     pub(super) heartbeat_interval: Option<Duration>,
@@ -40,6 +42,12 @@ impl FewTopics {
 
     pub(super) fn set(&mut self, name: &str, count: i32) {
         self.counts.insert(name.into(), count);
+        self.version += 1;
+    }
+
+    /// The broker stands in another rack.
+    pub(super) fn move_to(&mut self, rack: Option<&str>) {
+        self.rack = rack.map(Into::into);
         self.version += 1;
     }
 
@@ -58,6 +66,10 @@ impl Topics for FewTopics {
 
     fn by_name(&self, name: &str) -> Option<(Uuid, i32)> {
         self.counts.get(name).map(|count| (Self::id(name), *count))
+    }
+
+    fn racks(&self, _: Uuid, _: i32) -> Vec<Arc<str>> {
+        self.rack.iter().cloned().collect()
     }
 
     fn name_of(&self, id: Uuid) -> Option<Arc<str>> {

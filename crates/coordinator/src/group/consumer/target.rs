@@ -69,13 +69,15 @@ impl ConsumerGroup {
         by_name.chain(by_regex).collect()
     }
 
-    /// Tells whether topics have come, gone or grown. It is written down, so that it may never be another for the same topics.
+    /// Tells whether topics have come, gone or grown, or replicas stand in other racks: as in Kafka, though no assignor asks for
+    /// these. It is written down, so that it may never be another for the same topics.
     pub(super) fn metadata_hash(&self, topics: &dyn Topics) -> i64 {
         let mut hasher = XxHash64::with_seed(0);
         for name in self.subscribed() {
             if let Some((id, count)) = topics.by_name(&name) {
                 hasher.write(&id.0);
                 hasher.write(&count.to_be_bytes());
+                hash_racks(&mut hasher, topics, id, count);
             }
         }
         hasher.finish().cast_signed()
@@ -114,6 +116,17 @@ impl ConsumerGroup {
             instance_id: member.subscription.instance_id.clone(),
             topics: read,
             before: self.targets.get(id).cloned().unwrap_or_default(),
+        }
+    }
+}
+
+/// Without racks nothing: what was written down before there were any still holds.
+fn hash_racks(hasher: &mut XxHash64, topics: &dyn Topics, topic: Uuid, partitions: i32) {
+    for partition in 0..partitions {
+        for rack in topics.racks(topic, partition) {
+            hasher.write(&partition.to_be_bytes());
+            hasher.write(&(rack.len() as u64).to_be_bytes());
+            hasher.write(rack.as_bytes());
         }
     }
 }
