@@ -54,7 +54,7 @@ pub use counters::Traffic;
 pub use durations::Durations;
 pub use flows::{ClientFlow, FlowCounts, OldReader, TopicFlows};
 pub use groups::{GroupOptions, GroupWork};
-pub use observe::{Observation, Observer, PartitionStats};
+pub use observe::{Observation, Observer, PartitionStats, Standing};
 pub use server::{Broker, BrokerOptions, ListenerOptions, ServeError, Server};
 pub use storage::partition_log::MergeCounts;
 pub use storage::wal::SYNC_TIME_BOUNDS_US;

@@ -37,7 +37,21 @@ const GATHERED_AT_ONCE: usize = 500;
 /// Asks a broker how it stands; clones ask the same one. May go to any thread.
 #[derive(Clone)]
 pub struct Observer {
-    ask: mpsc::Sender<oneshot::Sender<Observation>>,
+    ask: mpsc::Sender<Question>,
+}
+
+enum Question {
+    Observe(oneshot::Sender<Observation>),
+    Standing(oneshot::Sender<Standing>),
+}
+
+/// Whether a broker is well: costs nothing to tell, whatever it holds.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Why nothing is written at present, if so.
+    pub writes_refused: Option<String>,
+    /// Every coordinator of groups has read its partition.
+    pub are_groups_ready: bool,
 }
 
 /// How a broker stood at one moment.
@@ -60,8 +74,6 @@ pub struct Observation {
     pub group_summaries: Vec<GroupSummary>,
     /// What groups have done.
     pub group_work: GroupWork,
-    /// Every coordinator of groups has read its partition.
-    pub are_groups_ready: bool,
     /// The port of the first listener.
     pub kafka_port: u16,
     logs: Vec<(Arc<str>, LogReader)>,
@@ -91,10 +103,19 @@ pub struct PartitionStats<'a> {
 }
 
 impl Observer {
-    /// How the broker stands; `None` when it has ended. Waits for the I/O thread's next turn.
+    /// How the broker stands, in all that is counted; `None` when it has ended. Waits for some of the I/O thread's turns.
     pub async fn observe(&self) -> Option<Observation> {
+        self.ask(Question::Observe).await
+    }
+
+    /// Whether the broker is well; `None` when it has ended. Waits for the I/O thread's next turn.
+    pub async fn standing(&self) -> Option<Standing> {
+        self.ask(Question::Standing).await
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> Option<T> {
         let (tell, told) = oneshot::channel();
-        self.ask.send(tell).await.ok()?;
+        self.ask.send(question(tell)).await.ok()?;
         told.await.ok()
     }
 }
@@ -143,38 +164,51 @@ pub(crate) fn answer_observers(
     disk: Arc<dyn Disk>,
     dir: PathBuf,
 ) -> Observer {
-    let (ask, mut asked) = mpsc::channel::<oneshot::Sender<Observation>>(ASKED_MAX);
+    let (ask, mut asked) = mpsc::channel(ASKED_MAX);
     let broker = broker.clone();
     env::spawn_local(async move {
-        while let Some(tell) = asked.recv().await {
-            // Requests are served between one part and the next.
-            let logs = logs(&broker).await;
-            let group_summaries = broker.groups.summaries(GROUPS_SHOWN_MAX, OFFSETS_SHOWN_MAX);
-            env::yield_now().await;
-            let (topics, topics_left_out) = broker.topic_traffic(TOPICS_SHOWN_MAX);
-            let flows = broker.flows.topics(&broker.node().image());
-            env::yield_now().await;
-            let observation = Observation {
-                traffic: broker.traffic(),
-                node: broker.node().stats(),
-                topics,
-                topics_left_out,
-                flows,
-                old_readers: broker.flows.old_readers(Instant::now()),
-                groups: broker.groups.counts(),
-                group_summaries,
-                group_work: broker.groups.work(),
-                are_groups_ready: broker.groups.is_ready(),
-                kafka_port,
-                logs,
-                disk: disk.clone(),
-                dir: dir.clone(),
-            };
+        while let Some(question) = asked.recv().await {
             // Whoever asked may have given up.
-            let _ = tell.send(observation);
+            match question {
+                Question::Standing(tell) => {
+                    let _ = tell.send(standing(&broker));
+                }
+                Question::Observe(tell) => {
+                    let _ = tell.send(observe(&broker, kafka_port, disk.clone(), dir.clone()).await);
+                }
+            }
         }
     });
     Observer { ask }
+}
+
+fn standing(broker: &Broker) -> Standing {
+    Standing { writes_refused: broker.node().refuses_writes(), are_groups_ready: broker.groups.is_ready() }
+}
+
+/// Requests are served between one part and the next.
+async fn observe(broker: &Broker, kafka_port: u16, disk: Arc<dyn Disk>, dir: PathBuf) -> Observation {
+    let logs = logs(broker).await;
+    let group_summaries = broker.groups.summaries(GROUPS_SHOWN_MAX, OFFSETS_SHOWN_MAX);
+    env::yield_now().await;
+    let (topics, topics_left_out) = broker.topic_traffic(TOPICS_SHOWN_MAX);
+    let flows = broker.flows.topics(&broker.node().image());
+    env::yield_now().await;
+    Observation {
+        traffic: broker.traffic(),
+        node: broker.node().stats(),
+        topics,
+        topics_left_out,
+        flows,
+        old_readers: broker.flows.old_readers(Instant::now()),
+        groups: broker.groups.counts(),
+        group_summaries,
+        group_work: broker.groups.work(),
+        kafka_port,
+        logs,
+        disk,
+        dir,
+    }
 }
 
 /// The logs of all partitions that this node leads, in pieces, between which requests are served. What is created or deleted

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use broker::{Observation, Observer};
+use broker::{Observation, Observer, Standing};
 use env::net::{BlockingTcpListener, TcpListener, TcpStream};
 use env::{Instant, WallTime};
 use hyper::server::conn::http1;
@@ -90,20 +90,31 @@ pub(crate) struct Watched {
 }
 
 /// What asking the broker came to.
-pub(crate) enum Observed {
+pub(crate) enum Observed<T> {
     Starting,
     /// Its I/O thread does not answer.
     Stuck,
-    Serving(Box<Observation>),
+    Serving(T),
 }
 
 impl Watched {
-    pub(crate) async fn observe(&self) -> Observed {
+    /// All that is counted.
+    pub(crate) async fn observe(&self) -> Observed<Box<Observation>> {
         let Some(observer) = self.observer.get() else { return Observed::Starting };
-        match env::timeout(OBSERVE_TIME_MAX, observer.observe()).await {
-            Some(Some(observation)) => Observed::Serving(Box::new(observation)),
-            _ => Observed::Stuck,
-        }
+        answered(async { observer.observe().await.map(Box::new) }).await
+    }
+
+    /// Whether all is well.
+    pub(crate) async fn standing(&self) -> Observed<Standing> {
+        let Some(observer) = self.observer.get() else { return Observed::Starting };
+        answered(observer.standing()).await
+    }
+}
+
+async fn answered<T>(answer: impl Future<Output = Option<T>>) -> Observed<T> {
+    match env::timeout(OBSERVE_TIME_MAX, answer).await {
+        Some(Some(answer)) => Observed::Serving(answer),
+        _ => Observed::Stuck,
     }
 }
 

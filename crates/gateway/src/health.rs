@@ -25,13 +25,13 @@ pub(crate) fn routes(watched: Arc<Watched>) -> Router {
 }
 
 async fn health(State(watched): State<Arc<Watched>>) -> Response {
-    let (status, writes) = match watched.observe().await {
+    let (status, writes) = match watched.standing().await {
         _ if watched.is_stopping.load(Ordering::Relaxed) => {
             ("stopping", "refused: the broker stops".to_owned())
         }
         Observed::Starting => ("starting", "refused: the broker starts".to_owned()),
         Observed::Stuck => ("stuck", "refused: the broker does not answer".to_owned()),
-        Observed::Serving(observation) => match observation.node.writes_refused {
+        Observed::Serving(standing) => match standing.writes_refused {
             None => ("healthy", "accepted".to_owned()),
             Some(why) => ("degraded", format!("refused: {why}")),
         },
@@ -46,15 +46,15 @@ async fn health(State(watched): State<Arc<Watched>>) -> Response {
 }
 
 async fn ready(State(watched): State<Arc<Watched>>) -> Response {
-    let observed = watched.observe().await;
-    let is_serving = matches!(observed, Observed::Serving(observation) if observation.are_groups_ready);
+    let observed = watched.standing().await;
+    let is_serving = matches!(observed, Observed::Serving(standing) if standing.are_groups_ready);
     let is_ready = is_serving && !watched.is_stopping.load(Ordering::Relaxed);
     answer(is_ready, &json!({ "ready": is_ready }))
 }
 
 async fn live(State(watched): State<Arc<Watched>>) -> Response {
     let is_live =
-        !matches!(watched.observe().await, Observed::Stuck) || watched.is_stopping.load(Ordering::Relaxed);
+        !matches!(watched.standing().await, Observed::Stuck) || watched.is_stopping.load(Ordering::Relaxed);
     answer(is_live, &json!({ "live": is_live }))
 }
 
