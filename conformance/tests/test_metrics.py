@@ -11,9 +11,10 @@ from brokers import ROOT, Takhin, free_port
 from clients import CONFLUENT, Record
 from schema import API
 from topics import create
+from waiting import wait_for
 
 pytestmark = pytest.mark.usefixtures("_only_ours")
-COORDINATOR_LOAD_IN_PROGRESS = 14
+COORDINATOR_LOAD_IN_PROGRESS, NOT_COORDINATOR = 14, 16
 # These are written only where there is something to count; a test below has something.
 ONLY_WHEN = {
     "takhin_kafka_request_errors_total",
@@ -234,8 +235,8 @@ def test_health_is_told_and_other_paths_are_not_there(start_broker):
     assert watch.ask(broker.metrics_address, "/health")[0] == 404
 
 
-def groups_of_one_coordinator(count):
-    """Names of groups that are kept in partition 0 of `__consumer_offsets`: Java's hash, modulo 50."""
+def groups_of_one_coordinator(count, partition=0):
+    """Names of groups that are kept in this partition of `__consumer_offsets`: Java's hash, modulo 50."""
 
     def place(name):
         code = 0
@@ -244,7 +245,7 @@ def groups_of_one_coordinator(count):
         return code % 50
 
     names = (f"ready-{number}" for number in itertools.count())
-    return list(itertools.islice((name for name in names if place(name) == 0), count))
+    return list(itertools.islice((name for name in names if place(name) == partition), count))
 
 
 def test_a_broker_is_ready_once_its_coordinators_have_read_what_they_keep(start_broker, topic_name):
@@ -270,6 +271,46 @@ def test_a_broker_is_ready_once_its_coordinators_have_read_what_they_keep(start_
             errors.append(connection.ask("OffsetFetch", 8, Groups=asked)["Groups"][0]["ErrorCode"])
     assert said[0] is False, "it was ready before anybody could look"
     assert errors[0] == COORDINATOR_LOAD_IN_PROGRESS and errors[-1] == 0, errors
+
+
+def test_groups_that_can_not_be_read_keep_nobody_from_the_others(start_broker, topic_name):
+    """Could break: one byte that the disk lost takes all groups away, and the broker from its clients. Kafka leaves such
+    groups out, and says NOT_COORDINATOR to whoever asks for one."""
+    lost, kept = (groups_of_one_coordinator(1, partition)[0] for partition in (0, 1))
+    broker = start_broker()
+    topic = create(broker, topic_name())
+    offsets = [{"Name": topic, "Partitions": [{"PartitionIndex": 0, "CommittedOffset": 7, "CommittedMetadata": ""}]}]
+    with raw.Connection(broker) as connection:
+        connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=[lost])
+        for group in (lost, kept):
+            body = {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": "", "Topics": offsets}
+            # Its coordinator may not have begun yet.
+            wait_for(
+                lambda body=body: (
+                    connection.ask("OffsetCommit", 8, **body)["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+                )
+            )
+    watch.wait_stored(broker)
+    broker.stop()
+    segments = (broker.data_dir / "partitions").rglob("*.log")
+    (segment,) = (path for path in segments if lost.encode() in path.read_bytes())
+    damaged = bytearray(segment.read_bytes())
+    damaged[-1] ^= 0xFF
+    segment.write_bytes(damaged)
+    broker.start()
+    wait_for(lambda: watch.health(broker, "/ready")[1]["ready"])
+    status, answer = watch.health(broker)
+    assert (status, answer["status"], answer["groups"]) == (
+        503,
+        "degraded",
+        "1 partitions of __consumer_offsets can't be read",
+    )
+    with raw.Connection(broker) as connection:
+        listed = connection.ask("ListGroups", 4, StatesFilter=[])
+        assert (listed["ErrorCode"], [g["GroupId"] for g in listed["Groups"]]) == (0, [kept])
+        asked = [{"GroupId": group, "Topics": None} for group in (lost, kept)]
+        fetched = connection.ask("OffsetFetch", 8, Groups=asked)["Groups"]
+        assert {g["GroupId"]: g["ErrorCode"] for g in fetched} == {lost: NOT_COORDINATOR, kept: 0}
 
 
 def test_a_port_that_is_taken_is_one_line_that_names_the_setting(start_broker, tmp_path):

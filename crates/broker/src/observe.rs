@@ -50,8 +50,10 @@ enum Question {
 pub struct Standing {
     /// Why nothing is written at present, if so.
     pub writes_refused: Option<String>,
-    /// Every coordinator of groups has read its partition.
+    /// Every coordinator of groups has read its partition, or has found that it can't.
     pub are_groups_ready: bool,
+    /// Coordinators of groups that can't read their partition.
+    pub coordinators_unreadable: usize,
 }
 
 /// How a broker stood at one moment.
@@ -183,7 +185,11 @@ pub(crate) fn answer_observers(
 }
 
 fn standing(broker: &Broker) -> Standing {
-    Standing { writes_refused: broker.node().refuses_writes(), are_groups_ready: broker.groups.is_ready() }
+    Standing {
+        writes_refused: broker.node().refuses_writes(),
+        are_groups_ready: broker.groups.is_ready(),
+        coordinators_unreadable: broker.groups.unreadable(),
+    }
 }
 
 /// Requests are served between one part and the next.

@@ -8,8 +8,10 @@ use coordinator::record::{Record, RecordError};
 use storage::partition_log::{LogReader, ReadError, ReadSliceError};
 use wire::record::{self, BatchError, Limits};
 
-/// Between two attempts.
+/// Between two attempts: at first, and twice as long after each that fails.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Between two attempts at most: what is damaged stays so, and each attempt reads all that is before it.
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 1 << 20;
 

@@ -156,14 +156,17 @@ impl GroupHost {
         self.due_at(seat.next_deadline());
     }
 
-    /// Asks every coordinator the same, those that load left out.
+    /// Asks every coordinator the same, but those that can't read their partition.
+    ///
+    /// # Errors
+    /// One reads its partition, or has to do so again.
     pub(crate) async fn ask_all(
         &self,
         broker: &Rc<Broker>,
         command: &Command,
     ) -> Result<Vec<Reply>, ErrorCode> {
         let mut replies = Vec::new();
-        for seat in self.seats(broker) {
+        for seat in self.seats(broker).iter().filter(|seat| !seat.is_unreadable()) {
             match seat.ask(broker, self.now(), command.clone(), 0)? {
                 Asked::Answered(reply) => replies.push(reply),
                 Asked::Waits(told) => {
@@ -174,9 +177,14 @@ impl GroupHost {
         Ok(replies)
     }
 
-    /// Whether every coordinator answers; also when there is none because there was no group yet.
+    /// Whether every coordinator answers that can; also when there is none because there was no group yet.
     pub(crate) fn is_ready(&self) -> bool {
-        self.seats.borrow().iter().all(|seat| seat.is_serving())
+        self.seats.borrow().iter().all(|seat| seat.is_serving() || seat.is_unreadable())
+    }
+
+    /// How many coordinators can't read their partition.
+    pub(crate) fn unreadable(&self) -> usize {
+        self.seats.borrow().iter().filter(|seat| seat.is_unreadable()).count()
     }
 
     /// What groups have done so far.

@@ -60,6 +60,8 @@ pub(super) struct Seat {
     /// A step was not committed, all of them have ended, or the seat is given up.
     changed: Notify,
     is_left: Cell<bool>,
+    /// The last attempt to read the partition failed.
+    is_unreadable: Cell<bool>,
 }
 
 /// A coordinator that has read its partition.
@@ -86,22 +88,30 @@ impl Seat {
             in_flight: Cell::default(),
             changed: Notify::new(),
             is_left: Cell::default(),
+            is_unreadable: Cell::default(),
         })
     }
 
     /// Loads what the partition has, serves until a step is not committed, and begins anew; a local task.
     pub(super) async fn serve(self: Rc<Self>, broker: Rc<Broker>) {
+        let mut retry_after = load::RETRY_AFTER;
         while !self.is_left.get() {
             // What is still in flight may yet be committed: the log has it, or has it not, only when that is known.
             while self.in_flight.get() > 0 && !self.is_left.get() {
                 self.changed.notified().await;
             }
             match load::load(&self.partition.reader, &self.settings).await {
-                Ok(groups) => self.begin(&broker, groups),
+                Ok(groups) => {
+                    self.is_unreadable.set(false);
+                    retry_after = load::RETRY_AFTER;
+                    self.begin(&broker, groups);
+                }
                 Err(error) => {
+                    self.is_unreadable.set(true);
                     let partition = self.partition.reader.partition().partition;
-                    tracing::error!(partition, %error, "groups could not be read; trying again");
-                    env::sleep(load::RETRY_AFTER).await;
+                    tracing::error!(partition, %error, ?retry_after, "groups could not be read; trying again");
+                    env::sleep(retry_after).await;
+                    retry_after = (2 * retry_after).min(load::RETRY_AFTER_MAX);
                     continue;
                 }
             }
@@ -139,6 +149,20 @@ impl Seat {
         self.serving.borrow().is_some()
     }
 
+    /// Whether its partition could not be read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.is_unreadable.get()
+    }
+
+    /// What whoever asks hears while it does not serve: what Kafka's coordinator says that reads, or that has failed to.
+    fn refusal(&self) -> ErrorCode {
+        if self.is_unreadable() {
+            ErrorCode::NOT_COORDINATOR
+        } else {
+            ErrorCode::COORDINATOR_LOAD_IN_PROGRESS
+        }
+    }
+
     /// Nobody is answered by it any more.
     pub(super) fn leave(&self) {
         self.is_left.set(true);
@@ -164,8 +188,8 @@ impl Seat {
         self.serving.borrow_mut().as_mut().map(look)
     }
 
-    /// Has the coordinator decide, and tells what comes of it now or later: COORDINATOR_LOAD_IN_PROGRESS while it reads its
-    /// partition. The caller has asked for room.
+    /// Has the coordinator decide, and tells what comes of it now or later, a refusal while it does not serve. The caller has
+    /// asked for room.
     pub(super) fn decide(
         self: &Rc<Self>,
         broker: &Rc<Broker>,
@@ -175,7 +199,7 @@ impl Seat {
         tell: Tell,
     ) {
         if !self.is_serving() {
-            return tell(Answer { reply: Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS), commit: None });
+            return tell(Answer { reply: Err(self.refusal()), commit: None });
         }
         let image = GroupsImage(broker);
         self.step(broker, answered_in, |serving, out| {
