@@ -5,6 +5,7 @@ import os
 import pytest
 import raw
 from desk import compare
+from waiting import wait_for
 
 BATCH = raw.batch([b"a", b"b", b"c"])
 MAX_TIMESTAMP, SPECIAL = -3, [-1, -2, -4, -5, -6]
@@ -81,6 +82,17 @@ def test_deleting_records_is_answered_as_kafka_answers_it(desks, what):
         times = [*SPECIAL, 0, *(raw.BASE + t for t in (0, 1, 1000, 1001, 2000, 2001))]
         found = offsets(desk, topic, times), [fetch_code(desk, topic, o) for o in range(11)]
         return str((answer, *found)).replace(topic, "TOPIC")
+
+    compare(desks, question)
+
+
+def test_records_of_an_internal_topic_are_not_deleted(desks):
+    """Could break: an administrator's request that takes groups' offsets away."""
+
+    def question(desk):
+        asked = {"KeyType": 0, "CoordinatorKeys": ["any"]}
+        wait_for(lambda: desk.ask("FindCoordinator", 4, **asked)["Coordinators"][0]["ErrorCode"] == 0)
+        return desk.ask(**delete("__consumer_offsets", [(0, 0), (9999, 0)]))
 
     compare(desks, question)
 

@@ -1,7 +1,7 @@
 //! DeleteRecords: key 21, versions 0–2. Flexible since 2.
 //!
 //! Moves a log's start forward, to the high watermark for −1; answered when that is committed, so `timeout_ms` is not looked
-//! at. Checks are Kafka's, in Kafka's order: is there such a partition, may its records be deleted (not where
+//! at. Checks are Kafka's, in Kafka's order: is there such a partition, may its records be deleted (not of an internal topic, nor where
 //! `cleanup.policy` is `compact` alone), is the offset one of the log's. An offset before the log start is fine and changes
 //! nothing. Of a partition that is named twice the last offset counts. Files go a few seconds later, whole segments at a time.
 //!
@@ -85,6 +85,9 @@ fn plan(broker: &Broker, topic: Option<&TopicHandle>, number: i32, offset: i64) 
     let topic = topic.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
     let partition =
         topic.partition(number, broker.node().partitions()).ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+    if topic.is_internal {
+        return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+    }
     let cleanup = topic.config.log.cleanup;
     if cleanup.compact && !cleanup.delete {
         return Err(ErrorCode::POLICY_VIOLATION);

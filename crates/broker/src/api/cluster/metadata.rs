@@ -24,7 +24,7 @@ use wire::message::metadata::{
 };
 use wire::primitive::{Array, Uuid};
 
-use crate::api::{NAMED_MAX, NEW_PARTITIONS_MAX};
+use crate::api::{METADATA_TOPIC, NAMED_MAX, NEW_PARTITIONS_MAX};
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
@@ -155,7 +155,7 @@ async fn find_name(broker: &Broker, name: &str, may_create: &mut usize) -> Resul
     check_topic_name(name).map_err(|_| ErrorCode::INVALID_TOPIC_EXCEPTION)?;
     let partitions = broker.options.num_partitions;
     let left = may_create.checked_sub(usize::try_from(partitions).unwrap_or(usize::MAX));
-    let (Some(left), false) = (left, is_internal(name)) else {
+    let (Some(left), false) = (left, is_internal(name) || name == METADATA_TOPIC) else {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     };
     *may_create = left;
