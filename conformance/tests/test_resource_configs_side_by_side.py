@@ -127,6 +127,7 @@ BROKER_CHANGES = {
     "a producer's time": [("producer.id.expiration.ms", SET, "90000000")],
     "too short a producer's time": [("producer.id.expiration.ms", SET, "0")],
     "what is read only": [("log.retention.hours", SET, "1")],
+    "what is read only and means nothing here": [("log.cleaner.enable", SET, "false")],
     "what is read only, and more": [
         ("num.partitions", SET, "1"),
         ("log.retention.ms", SET, "1"),

@@ -6,6 +6,7 @@
 //! | `topic`, `topic_table` | topics |
 //! | `of_broker` | the broker itself: what it was started with, and what it was set to since (KIP-226) |
 //! | `connections_per_ip` | how many connections hosts may have |
+//! | `read_only` | what Kafka's broker reads at its start only and this one not at all |
 //! | `group` | groups (KIP-848) |
 //! | `client_metrics` | subscriptions of client metrics (KIP-714): kept and shown, nothing is subscribed yet |
 //! | `loggers` | levels of messages |
@@ -18,6 +19,7 @@ mod group;
 mod known;
 mod loggers;
 mod of_broker;
+mod read_only;
 mod resource;
 pub(crate) mod topic;
 mod topic_table;

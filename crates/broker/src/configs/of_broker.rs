@@ -12,8 +12,8 @@ use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
 use super::changes::Changes;
 use super::connections_per_ip::{OF_ALL, OVERRIDES, may_be_together};
 use super::known::{Kind, Known, type_number};
-use super::topic_table;
 use super::{ConfigSource, Described, Refusal, Synonym, check_broker_id, invalid_request};
+use super::{read_only, topic_table};
 
 /// A config that the broker was started with.
 #[derive(Clone, Debug)]
@@ -264,7 +264,10 @@ pub(super) fn list_default(name: &str) -> Option<&'static str> {
 
 /// Checks new values of this broker, or, with an empty name, of all, and last what would be in force together.
 pub(super) fn check(origins: &Origins<'_>, of: &str, changes: &Changes) -> Result<(), Refusal> {
-    let is_read_only = |name: &&str| dynamic(name).is_none() && origins.find_started(name).is_some();
+    let is_read_only = |name: &&str| {
+        let is_known = origins.find_started(name).is_some() || read_only::is_read_only(name);
+        is_known && dynamic(name).is_none()
+    };
     let read_only: Vec<_> = changes.keys().map(String::as_str).filter(is_read_only).collect();
     if !read_only.is_empty() {
         return invalid_request(format!(

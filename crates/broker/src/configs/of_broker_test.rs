@@ -97,6 +97,11 @@ fn only_what_may_change_while_the_broker_runs_is_changed() {
         "Cannot update these configs dynamically: [num.partitions]"
     );
     assert_eq!(
+        refusal(&[("log.cleaner.enable", "false"), ("background.threads", "8")]),
+        "Cannot update these configs dynamically: [log.cleaner.enable]",
+        "it means nothing here, and the one that may be changed in Kafka is taken"
+    );
+    assert_eq!(
         refusal(&[("log.segment.bytes", "5")]),
         "Invalid value 5 for configuration log.segment.bytes: Value must be at least 1048576"
     );
