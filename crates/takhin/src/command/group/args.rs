@@ -49,14 +49,28 @@ pub(crate) enum GroupCommand {
     },
 }
 
+/// Kafka's names of the states of groups.
+const STATES: [&str; 8] = [
+    "Assigning",
+    "CompletingRebalance",
+    "Dead",
+    "Empty",
+    "NotReady",
+    "PreparingRebalance",
+    "Reconciling",
+    "Stable",
+];
+/// Kafka's names of the types of groups.
+const TYPES: [&str; 4] = ["classic", "consumer", "share", "streams"];
+
 /// `takhin group list`
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
     /// Only groups in this state, such as Stable or Empty
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', ignore_case = true, value_parser = STATES)]
     pub(super) state: Vec<String>,
     /// Only groups of this type, such as classic or consumer
-    #[arg(long, value_name = "TYPE", value_delimiter = ',')]
+    #[arg(long, value_name = "TYPE", value_delimiter = ',', ignore_case = true, value_parser = TYPES)]
     pub(super) r#type: Vec<String>,
     #[command(flatten)]
     pub(super) cluster: ClusterArgs,

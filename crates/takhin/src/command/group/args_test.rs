@@ -15,6 +15,18 @@ fn topics_come_with_their_partitions_or_alone() {
     }
 }
 
+// A state that is misspelt is no group's: an empty list would look as if there were none.
+#[test]
+fn groups_are_looked_for_by_states_and_types_that_there_are() {
+    let parses = |arguments: &str| {
+        Cli::try_parse_from(["takhin", "group", "list"].into_iter().chain(arguments.split(' '))).is_ok()
+    };
+    assert!(parses("--state stable,Empty --type CLASSIC"));
+    for wrong in ["--state Stabel", "--state Empty,Full", "--type old"] {
+        assert!(!parses(wrong), "{wrong}");
+    }
+}
+
 // Two targets at once, or none, would be a guess about other people's offsets.
 #[test]
 fn a_reset_has_one_scope_and_one_target() {
