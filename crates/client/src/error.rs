@@ -58,7 +58,7 @@ pub enum ClientError {
         ours: (i16, i16),
     },
     /// The broker says no.
-    #[error("{api} to {broker}: {about}: {} ({code}){}", code_name(*code), message.as_ref().map_or(String::new(), |m| format!(": {m}")))]
+    #[error("{api} to {broker}: {about}: {} ({code}){}", code_name(*code), message.as_ref().filter(|m| !m.is_empty()).map_or(String::new(), |m| format!(": {m}")))]
     Refused {
         /// As above.
         broker: String,
