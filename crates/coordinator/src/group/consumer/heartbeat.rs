@@ -1,5 +1,6 @@
 //! One heartbeat: a member joins, says what is new, gives up and gets partitions, or leaves.
 
+use std::cell::LazyCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -180,11 +181,15 @@ impl ConsumerGroup {
         let member = &self.members[id];
         let current = &member.current;
         let target = self.targets.get(id).unwrap_or(nothing());
-        let taken = self.taken_by_others(id);
-        let is_free = |topic: Uuid, number: i32| planted!(TakenIsFree) || !taken.contains(&(topic, number));
         let reads = |topic| step.topics.name_of(topic).is_some_and(|name| self.reads(member, &name));
         let is_dropped = |topic| has_changed && !reads(topic);
-        let next = reconcile::next(current, target, self.target_epoch.epoch, owned, is_free, is_dropped);
+        let next = {
+            // Looked up only for partitions that the member lacks: in most heartbeats it lacks none.
+            let taken = LazyCell::new(|| self.taken_by_others(id));
+            let is_free =
+                |topic: Uuid, number: i32| planted!(TakenIsFree) || !taken.contains(&(topic, number));
+            reconcile::next(current, target, self.target_epoch.epoch, owned, is_free, is_dropped)
+        };
         if next != *current {
             self.write(step, ConsumerRecord::Current { member: id.clone(), value: Some(next) });
         }
