@@ -100,6 +100,16 @@ pub(crate) enum ConfigCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+    /// Print the value of one setting that would be in force
+    Get {
+        /// The key, such as kafka.num.partitions
+        #[arg(value_name = "KEY")]
+        key: String,
+        #[command(flatten)]
+        settings: Settings,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
 }
 
 /// Which cluster a tool talks to.

@@ -1,15 +1,15 @@
-//! `takhin config check|show`, and reading the configuration for whoever needs it.
+//! `takhin config check|show|get`, and reading the configuration for whoever needs it.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use env::disk::{Access, Caching, Disk, RealDisk};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::UsageError;
 use crate::{
     cli::{ConfigCommand, Settings},
-    config::{self, ConfigError, InForce, Sources},
+    config::{self, ConfigError, InForce, Key, Origin, Sources},
     output::{self, Output, Table},
 };
 
@@ -21,6 +21,9 @@ pub(crate) fn run(command: ConfigCommand) -> Result<()> {
     match command {
         ConfigCommand::Check { file } => check(&file),
         ConfigCommand::Show { settings, output } => show(&in_force(&settings)?, &Output::new(&output)),
+        ConfigCommand::Get { key, settings, output } => {
+            get(&in_force(&settings)?, &key, &Output::new(&output))
+        }
     }
 }
 
@@ -50,19 +53,34 @@ fn show(in_force: &InForce, output: &Output) -> Result<()> {
     let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
     let mut settings = Vec::new();
     for (key, value, origin) in in_force.rows() {
-        settings.push(json!({
-            "key": key.path,
-            "value": value,
-            "from": origin.to_string(),
-            "default": key.default,
-            "allowed": key.rule.to_string(),
-            "environment": config::variable(key.path),
-            "description": key.doc,
-        }));
+        settings.push(described(key, &value, origin));
         table.row([key.path.to_owned(), value, origin.to_string()]);
     }
     output.value(&json!(settings), |out| table.write(out))?;
     Ok(output::finish()?)
+}
+
+/// The value alone, for scripts.
+fn get(in_force: &InForce, name: &str, output: &Output) -> Result<()> {
+    let found = in_force.texts().find(|(key, ..)| key.path == name || key.aliases.contains(&name));
+    let Some((key, value, origin)) = found else {
+        let nearest = config::nearest_key(name).path;
+        return Err(UsageError(format!("{name}: no such key; nearest known key: {nearest}")).into());
+    };
+    output.value(&described(key, &value, origin), |out| writeln!(out, "{value}"))?;
+    Ok(output::finish()?)
+}
+
+fn described(key: &Key, value: &str, origin: &Origin) -> Value {
+    json!({
+        "key": key.path,
+        "value": value,
+        "from": origin.to_string(),
+        "default": key.default,
+        "allowed": key.rule.to_string(),
+        "environment": config::variable(key.path),
+        "description": key.doc,
+    })
 }
 
 /// Reads all sources of settings.

@@ -23,6 +23,7 @@ pub(crate) use self::{
     environment::variable,
     error::{ConfigError, Origin},
     listener::Listener,
+    nearest::key as nearest_key,
     profile::Profile,
     table::{Config, Groups, KEYS, Key, UNSET},
 };

@@ -132,6 +132,18 @@ fn config_show_says_where_each_value_comes_from() {
     }
 }
 
+// A script wants the value and nothing else, under whichever name it knows it.
+#[test]
+fn config_get_prints_one_value() {
+    let get = |key| run(&["config", "get", key, "--set", "kafka.message.max.bytes=5000"]);
+    for key in ["kafka.max.message.bytes", "kafka.message.max.bytes"] {
+        assert_eq!((get(key).status, get(key).out), (0, "5000\n".to_owned()), "{key}");
+    }
+    let said = get("kafka.max.mesage.bytes");
+    assert_eq!((said.status, said.out), (2, String::new()));
+    assert!(said.err.contains("nearest known key: kafka.max.message.bytes"), "{}", said.err);
+}
+
 // `println!` would panic.
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
