@@ -43,6 +43,9 @@ def test_configs_of_a_topic_are_shown_with_where_they_come_from(cluster, topic_n
     assert tool(cluster, "topic", "config", "get", topic, "retention.ms") == "123456\n"
     assert told(cluster, "topic", "config", "get", topic, "cleanup.policy")["value"] == "delete"
     assert "has no config no.such" in tool(cluster, "topic", "config", "get", topic, "no.such", status=1)
+    # A refusal to which the broker has nothing to add.
+    refused = tool(cluster, "topic", "config", "get", f"{topic}-none", "retention.ms", status=1)
+    assert refused.endswith("UNKNOWN_TOPIC_OR_PARTITION (3)\n"), refused
     tool(cluster, "topic", "alter", topic, "--delete-config", "retention.ms")
     changed = told(cluster, "topic", "config", "get", topic, "retention.ms")
     assert (changed["value"], changed["from"]) == ("604800000", "default")
