@@ -13,7 +13,7 @@
 //! | `producer_expiry` | which producers are forgotten |
 //! | [`stats`] | what a node tells of itself |
 //! | [`node`] | opens it all, and creates and deletes topics |
-//! | `simulated` | a replica without threads and without a Kafka view, for the simulation of a cluster |
+//! | `simulated` | a replica, and a node alone, without threads, for simulations |
 
 pub mod commit;
 pub mod log_config;

@@ -7,6 +7,7 @@
 mod change;
 mod described;
 mod growth;
+mod opened;
 mod quotas_and_users;
 
 use std::cell::{Cell, Ref, RefCell};
@@ -21,9 +22,9 @@ use batch::WaitSettings;
 use env::WallTime;
 use env::disk::{Disk, WriteMode};
 use storage::id::{PartitionId, ShardId, TopicId};
-use storage::partition_log::{DueLimits, PinnedBytes, ShardLogs};
-use storage::segment_writer::{self, Store, StoreError, StoreOptions};
-use storage::wal::{self, Wal, WalError, WalOptions};
+use storage::partition_log::ShardLogs;
+use storage::segment_writer::StoreError;
+use storage::wal::{self, WalError};
 use tokio::sync::Notify;
 
 use crate::commit::{CommitLimits, CommitListener, Committer};
@@ -41,12 +42,13 @@ use crate::shard::consensus::{OpenError, RaftNodeId, Shard, ShardParts};
 use crate::shard::data::DataMachine;
 use crate::shard::entry;
 use crate::shard::outcome::ProposeError;
-use crate::shard::wal_mailbox::{SyncedMailbox, WalClient};
+use crate::shard::wal_mailbox::WalClient;
 use crate::stats::NodeStats;
-use crate::storekeeper::{ProgressMailbox, Storekeeper};
+use crate::storekeeper::Storekeeper;
 
 pub use described::MetadataLog;
 pub use growth::CreatePartitionsError;
+pub(crate) use opened::Opened;
 pub use quotas_and_users::ScramAlteration;
 
 /// The metadata's shard.
@@ -215,12 +217,23 @@ impl<W: 'static> Node<W> {
         options: NodeOptions,
         listener: Rc<dyn CommitListener<W>>,
     ) -> Result<Rc<Self>, NodeError> {
+        let opened = Opened::with_threads(disk, dir, &options)?;
+        Self::begin(opened, options, listener).await
+    }
+
+    /// As [`Node::open`], from where the WAL and the store are open.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub(crate) async fn begin(
+        opened: Opened,
+        options: NodeOptions,
+        listener: Rc<dyn CommitListener<W>>,
+    ) -> Result<Rc<Self>, NodeError> {
+        let Opened { wal, mut in_wal, store, mailbox, mut stored, pinned } = opened;
         let room = Rc::new(Notify::new());
-        let pinned = PinnedBytes::new();
-        let (wal, mut in_wal) = open_wal(disk.clone(), dir, &options)?;
         let image = Rc::new(SharedImage::default());
         let configs = LogConfigs::new(image.clone(), options.broker_id, options.log_defaults.clone());
-        let (store, mailbox, mut stored) = open_store(disk, dir, &options, &pinned)?;
         let replay_max =
             Replay { bytes: REPLAY_FILES_MAX * options.wal_file_bytes, batches: REPLAY_BATCHES_MAX };
         let (stir, wal_handle) = (Rc::new(Stir::default()), wal.wal().clone());
@@ -528,45 +541,6 @@ impl<W: 'static> Node<W> {
 fn partitions_of(topic: &Topic) -> impl Iterator<Item = PartitionId> + use<> {
     let (topic_id, count) = (topic.id, i32::try_from(topic.shards.len()).unwrap_or(i32::MAX));
     (0..count).map(move |partition| PartitionId { topic_id, partition })
-}
-
-fn open_wal(
-    disk: Arc<dyn Disk>,
-    dir: &Path,
-    options: &NodeOptions,
-) -> Result<(Rc<WalClient>, wal::Recovered), NodeError> {
-    let options = WalOptions {
-        kept_bytes_max: options.wal_bytes_max,
-        file_bytes: options.wal_file_bytes,
-        ..WalOptions::default()
-    };
-    let mailbox = Arc::new(SyncedMailbox::default());
-    let (wal, recovered) = Wal::open(disk, &dir.join("wal"), options, mailbox.clone())?;
-    Ok((WalClient::new(wal, mailbox), recovered))
-}
-
-fn open_store(
-    disk: Arc<dyn Disk>,
-    dir: &Path,
-    options: &NodeOptions,
-    pinned: &Arc<PinnedBytes>,
-) -> Result<(Store, Arc<ProgressMailbox>, segment_writer::Recovered), NodeError> {
-    let due = DueLimits {
-        age_max: options.tail_age_max,
-        pinned_bytes_soft: options.tail_bytes_max / 2,
-        ..DueLimits::default()
-    };
-    let store_options = StoreOptions {
-        due,
-        segment_bytes: options.log_defaults.roll.segment_bytes,
-        pinned: pinned.clone(),
-        free_bytes_min: options.free_bytes_min,
-        merged_size: options.merged_size.clone(),
-        ..StoreOptions::default()
-    };
-    let mailbox = Arc::new(ProgressMailbox::default());
-    let (store, recovered) = Store::open(disk, dir, &store_options, mailbox.clone())?;
-    Ok((store, mailbox, recovered))
 }
 
 pub(crate) fn take_shard(recovered: &mut wal::Recovered, shard: ShardId) -> wal::RecoveredShard {

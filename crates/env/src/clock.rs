@@ -44,6 +44,10 @@ impl WallTime {
     /// The time now; 0 when the machine's clock stands before 1970.
     #[must_use]
     pub fn now() -> Self {
+        #[cfg(feature = "simulated")]
+        if let Some(wall_ms) = crate::simulated::wall_ms() {
+            return Self(wall_ms);
+        }
         let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self(since_epoch.map_or(0, |span| i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
     }

@@ -8,10 +8,15 @@ use std::cell::Cell;
 use std::future::Future;
 
 use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::Instant;
 
 thread_local! {
     static DICE: Cell<Option<u64>> = const { Cell::new(None) };
+    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
 }
+
+/// What the clock on the wall says when a simulation begins, in milliseconds since 1970.
+const WALL_BEGIN_MS: i64 = 1_700_000_000_000;
 
 /// Runs `future` in simulated time, its thread's dice rolled from `seed`; tasks left at its end are dropped.
 ///
@@ -21,7 +26,10 @@ pub fn block_on<F: Future>(seed: u64, future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime without sockets needs memory only");
     let _seeded = Seeded::new(seed);
-    LocalSet::new().block_on(&runtime, future)
+    LocalSet::new().block_on(&runtime, async {
+        BEGAN.set(Some(Instant::now()));
+        future.await
+    })
 }
 
 /// The thread's dice are seeded while this lives.
@@ -36,7 +44,19 @@ impl Seeded {
 impl Drop for Seeded {
     fn drop(&mut self) {
         DICE.set(self.0);
+        BEGAN.set(None);
     }
+}
+
+/// The time on the wall within [`block_on`], in milliseconds since 1970.
+pub(crate) fn wall_ms() -> Option<i64> {
+    let passed = BEGAN.get()?.elapsed().as_millis();
+    Some(WALL_BEGIN_MS + i64::try_from(passed).unwrap_or(0))
+}
+
+/// True within [`block_on`], where nothing may happen on another thread.
+pub(crate) fn is_alone() -> bool {
+    BEGAN.get().is_some()
 }
 
 /// Fills `bytes` if this thread's dice are seeded (splitmix64); false when they are not.

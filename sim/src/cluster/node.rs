@@ -14,7 +14,7 @@ use cluster::log_config::MergeConfig;
 use cluster::shard::consensus::{PeerError, PeerReply, PeerRequest, RaftNodeId, Transport};
 use cluster::shard::outcome::{Outcome, ProposeError};
 use cluster::shard::planted::Plan;
-use cluster::simulated::{Replica, ReplicaOptions, World};
+use cluster::simulated::{Latency, Replica, ReplicaOptions, World};
 use env::Instant;
 use env::simulated::Process;
 use futures::future::LocalBoxFuture;
@@ -322,7 +322,7 @@ async fn carry(
     (!room.net.is_cut(to, from)).then_some(reply)
 }
 
-impl World for NodeWorld {
+impl Latency for NodeWorld {
     fn wal_latency(&self) -> (Duration, Duration) {
         let mut dice = self.room.dice.borrow_mut();
         let stalled =
@@ -335,7 +335,9 @@ impl World for NodeWorld {
     fn store_latency(&self) -> Duration {
         Duration::from_micros(100 + self.room.dice.borrow_mut().below(20_000))
     }
+}
 
+impl World for NodeWorld {
     fn applied(&self, index: u64, term: u64, entry: &Bytes, outcome: &Outcome, logs: &ShardLogs) {
         self.room.oracle.borrow_mut().applied(self.node.at, index, term, entry, outcome, logs);
     }

@@ -25,7 +25,7 @@ use super::writer::{Step, WalCore};
 use crate::id::ShardId;
 
 /// How long to wait before asking a full disk again.
-const SPACE_RETRY: Duration = Duration::from_secs(1);
+pub(super) const SPACE_RETRY: Duration = Duration::from_secs(1);
 
 /// Told, by whoever writes (the WAL thread), what has become durable. It must not own a [`Wal`]: the last handle joins that thread.
 pub trait WalListener: Send + Sync {
@@ -370,6 +370,11 @@ impl Turns {
         request_aside(shared, core, reads);
         (step, closing)
     }
+
+    /// True while it is to ask for space again, [`SPACE_RETRY`] later.
+    pub(super) fn waits_for_space(&self) -> bool {
+        self.core.refuses_entries()
+    }
 }
 
 /// Whoever is told of a failure finds the log poisoned already.
@@ -398,7 +403,7 @@ fn run_wal(mut turns: Turns, listener: &dyn WalListener) {
         match turns.turn(listener) {
             (Step::Wrote, _) => {}
             (_, true) => return,
-            _ => sleep(&turns.shared, turns.core.refuses_entries()),
+            _ => sleep(&turns.shared, turns.waits_for_space()),
         }
     }
 }

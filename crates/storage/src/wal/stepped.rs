@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::disk::Disk;
 
 use super::error::WalError;
-use super::handle::{Aside, Shared, Turns, Waker, Wal, WalListener};
+use super::handle::{Aside, SPACE_RETRY, Shared, Turns, Waker, Wal, WalListener};
 use super::options::WalOptions;
 use super::recovery::Recovered;
 use super::writer::{Step, WalCore};
@@ -52,5 +53,11 @@ impl WalSteps {
             }
         }
         step == Step::Wrote || !self.turns.shared.fall_asleep()
+    }
+
+    /// When a turn is worth it though nobody wakes: while there is no space, it is asked for again now and then.
+    #[must_use]
+    pub fn next_turn(&self) -> Option<Duration> {
+        self.turns.waits_for_space().then_some(SPACE_RETRY)
     }
 }

@@ -1,25 +1,21 @@
-//! A replica of one data shard as a simulation runs it: the product's log, store, machine and consensus, on one thread, with
-//! the disk's latency, the network and the observer given from outside. No topic, no connection, no Kafka.
-//!
-//! Everything is started on the caller's [`env::simulated::Process`]; killing that is the crash.
+//! A replica of one data shard: the product's log, store, machine and consensus, with the disk's latency, the network and the
+//! observer given from outside. No topic, no connection, no Kafka.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use env::Instant;
 use env::disk::Disk;
 use futures::future::LocalBoxFuture;
 use storage::id::ShardId;
 use storage::partition_log::{RollLimits, ShardLogs};
-use storage::segment_writer::{StoreOptions, StoreSteps};
-use storage::wal::{Poisoned, WalListener, WalOptions, WalSteps};
-use tokio::sync::Notify;
+use storage::segment_writer::StoreOptions;
+use storage::wal::WalOptions;
 
+use super::steps::{self, Latency};
 use crate::log_config::{LogConfig, LogConfigs, MergeConfig};
 use crate::node::{NodeError, check_no_gap, take_shard};
 use crate::partitions::Partitions;
@@ -29,9 +25,8 @@ use crate::shard::data::DataMachine;
 use crate::shard::outcome::Outcome;
 use crate::shard::planted::Plan;
 use crate::shard::snapshot::{LogEnds, ShardSnapshot};
-use crate::shard::wal_mailbox::{SyncedMailbox, WalClient};
 use crate::shard::{Machine, MachineError, Shard};
-use crate::storekeeper::{ProgressMailbox, Storekeeper};
+use crate::storekeeper::Storekeeper;
 
 /// The shard that is replicated.
 pub const SHARD: ShardId = ShardId(1);
@@ -61,13 +56,7 @@ pub struct ReplicaOptions {
 }
 
 /// What surrounds a replica; called on its thread.
-pub trait World: Transport {
-    /// How long the next group waits before it is written, and then before that is told.
-    fn wal_latency(&self) -> (Duration, Duration);
-
-    /// How long the segment writer's next turn takes.
-    fn store_latency(&self) -> Duration;
-
+pub trait World: Transport + Latency {
     /// An entry was applied.
     fn applied(&self, index: u64, term: u64, entry: &Bytes, outcome: &Outcome, logs: &ShardLogs);
 
@@ -112,24 +101,16 @@ impl Replica {
         world: Rc<dyn World>,
     ) -> Result<Self, NodeError> {
         let plan = options.plan;
-        let (woken, mailbox) = (Arc::new(Notify::new()), Arc::new(SyncedMailbox::default()));
-        let (wal, steps, mut in_wal) =
-            WalSteps::open(disk.clone(), &dir.join("wal"), options.wal, waking(&woken))?;
-        let wal = WalClient::new(wal, mailbox.clone());
+        let (wal, mut in_wal) = steps::open_wal(disk.clone(), dir, options.wal, world.clone())?;
         env::spawn_local(wal.clone().deliver());
-        env::spawn_local(write_log(steps, woken, mailbox, world.clone()));
-
-        let (woken, mailbox) = (Arc::new(Notify::new()), Arc::new(ProgressMailbox::default()));
-        let (store, steps, mut stored) = StoreSteps::open(disk, dir, &options.store, waking(&woken))?;
+        let (store, mailbox, mut stored) = steps::open_store(disk, dir, &options.store, world.clone())?;
         let roll = RollLimits { segment_bytes: options.store.segment_bytes, ..LogConfig::default().roll };
         let log = LogConfig { roll, merge: options.merge, ..LogConfig::default() };
         let configs = LogConfigs::new(Rc::default(), 1, log);
         let (handle, stir) = (wal.wal().clone(), Rc::default());
-        let storekeeper =
-            Storekeeper::new(store, mailbox.clone(), handle, configs, stir, Rc::default(), REPLAY_MAX);
+        let storekeeper = Storekeeper::new(store, mailbox, handle, configs, stir, Rc::default(), REPLAY_MAX);
         storekeeper.set_plan(plan);
         env::spawn_local(storekeeper.clone().run());
-        env::spawn_local(write_segments(steps, woken, mailbox, world.clone()));
 
         let (recovered, kept) = (take_shard(&mut in_wal, SHARD), stored.take(SHARD));
         check_no_gap(SHARD, &recovered, kept.covered)?;
@@ -166,75 +147,6 @@ impl Replica {
     #[must_use]
     pub fn has_failed(&self) -> bool {
         self.storekeeper.refuses_writes().is_some() || self.shard.failure().is_some()
-    }
-}
-
-fn waking(woken: &Arc<Notify>) -> Box<dyn Fn() + Send + Sync> {
-    let woken = woken.clone();
-    Box::new(move || woken.notify_one())
-}
-
-/// What the log has to tell, until the time has come.
-#[derive(Default)]
-struct Held(Mutex<Vec<Synced>>);
-
-/// What one write came to.
-struct Synced {
-    tickets: Vec<(ShardId, u64)>,
-    result: Result<(), Poisoned>,
-}
-
-impl WalListener for Held {
-    fn synced(&self, tickets: &mut Vec<(ShardId, u64)>, result: Result<(), Poisoned>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.push(Synced { tickets: std::mem::take(tickets), result });
-    }
-}
-
-/// In the place of the WAL's thread.
-async fn write_log(
-    mut steps: WalSteps,
-    woken: Arc<Notify>,
-    mailbox: Arc<SyncedMailbox>,
-    world: Rc<dyn World>,
-) {
-    let held = Held::default();
-    loop {
-        woken.notified().await;
-        loop {
-            let (before_write, before_telling) = world.wal_latency();
-            env::sleep(before_write).await;
-            let has_more = steps.turn(&held);
-            env::sleep(before_telling).await;
-            let told = std::mem::take(&mut *held.0.lock().unwrap_or_else(PoisonError::into_inner));
-            for Synced { mut tickets, result } in told {
-                mailbox.synced(&mut tickets, result);
-            }
-            if !has_more {
-                break;
-            }
-        }
-    }
-}
-
-/// In the place of the segment writer's thread.
-async fn write_segments(
-    mut steps: StoreSteps,
-    woken: Arc<Notify>,
-    mailbox: Arc<ProgressMailbox>,
-    world: Rc<dyn World>,
-) {
-    let mut wake_at: Option<Instant> = None;
-    loop {
-        match wake_at {
-            Some(wake_at) => {
-                let left = wake_at.since(Instant::now());
-                env::timeout(left, woken.notified()).await;
-            }
-            None => woken.notified().await,
-        }
-        env::sleep(world.store_latency()).await;
-        wake_at = steps.turn(Instant::now(), &*mailbox);
     }
 }
 
