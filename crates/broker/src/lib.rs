@@ -16,6 +16,7 @@
 //! | `topic_traffic` | what is asked of each topic |
 //! | `groups` | the coordinators of groups: their place, their records, their time |
 //! | `observe` | what the broker tells of itself |
+//! | `simulated` | a broker without sockets and threads, for a simulation of its coordinators |
 //! | `error_map` | our errors to Kafka's codes: the only place |
 //!
 //! Invariant: handlers never call each other, and hold no borrow across an await.
@@ -40,6 +41,8 @@ mod memory_pool;
 mod observe;
 mod pump;
 pub mod server;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 mod topic_traffic;
 mod topics;
 

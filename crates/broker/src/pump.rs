@@ -36,6 +36,7 @@ pub(crate) struct Counted {
 }
 
 /// See the module's head.
+#[derive(Default)]
 pub(crate) struct Pump {
     counters: Rc<Counters>,
     ready: RefCell<Vec<Rc<Connection>>>,
@@ -97,8 +98,9 @@ impl Pump {
         ready.push(connection);
     }
 
-    pub(crate) fn new(counters: Rc<Counters>) -> Self {
-        Self { counters, ready: RefCell::default(), work: Notify::new() }
+    /// Where it counts.
+    pub(crate) fn counters(&self) -> &Rc<Counters> {
+        &self.counters
     }
 
     /// Writes answers, for ever; a local task of the I/O thread.

@@ -27,7 +27,8 @@ use crate::configs::{GroupConfigBounds, LogLevels, StartedWith, TopicConfig};
 use crate::connection::{self, ColdReads, Connection};
 use crate::counters::{Counters, Traffic};
 use crate::flows::Flows;
-use crate::groups::{self, GroupHost, GroupOptions};
+use crate::groups::planted::Plan;
+use crate::groups::{self, GroupHost, GroupOptions, Rewriting};
 use crate::memory_pool::MemoryPool;
 use crate::observe::{self, Observer};
 use crate::pump::{Pump, Waiter};
@@ -142,6 +143,41 @@ pub struct Broker {
 }
 
 impl Broker {
+    /// A broker over a node whose commits `pump` is told of, with its coordinators; no connection comes yet.
+    pub(crate) fn begin(
+        node: Rc<Node<Waiter>>,
+        pump: Rc<Pump>,
+        groups: GroupHost,
+        dir: &Path,
+        options: BrokerOptions,
+    ) -> Rc<Self> {
+        let counters = pump.counters().clone();
+        env::spawn_local(pump.clone().run());
+        let answers = MemoryPool::new(options.frames_bytes_max);
+        let broker = Rc::new(Self {
+            counters,
+            memory: MemoryPool::new(options.frames_bytes_max),
+            cold_reads: ColdReads::new(answers.clone()),
+            answers,
+            produce_scratch: RefCell::default(),
+            fetch_sessions: RefCell::default(),
+            groups,
+            log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
+            topics: Topics::new(node.broker_id(), options.topic_defaults.clone()),
+            pump,
+            node,
+            flows: Flows::default(),
+            connections: RefCell::default(),
+            addresses: Rc::default(),
+            address_limits: Rc::default(),
+            next_connection: Cell::new(0),
+            produce_begun: Notify::new(),
+            options,
+        });
+        groups::start(&broker);
+        broker
+    }
+
     pub(crate) fn node(&self) -> &Node<Waiter> {
         &self.node
     }
@@ -339,32 +375,10 @@ impl Server {
         for listener in &options.listeners {
             listeners.push(Listener::open(listener.clone()).await?);
         }
-        let counters = Rc::new(Counters::default());
-        let pump = Rc::new(Pump::new(counters.clone()));
+        let pump = Rc::new(Pump::default());
         let node = Node::open(disk.clone(), dir, node, pump.clone()).await?;
-        env::spawn_local(pump.clone().run());
-        let answers = MemoryPool::new(options.frames_bytes_max);
-        let broker = Rc::new(Broker {
-            counters,
-            memory: MemoryPool::new(options.frames_bytes_max),
-            cold_reads: ColdReads::new(answers.clone()),
-            answers,
-            produce_scratch: RefCell::default(),
-            fetch_sessions: RefCell::default(),
-            groups: GroupHost::new(options.groups.groups.clone()),
-            log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
-            topics: Topics::new(node.broker_id(), options.topic_defaults.clone()),
-            pump,
-            node,
-            flows: Flows::default(),
-            connections: RefCell::default(),
-            addresses: Rc::default(),
-            address_limits: Rc::default(),
-            next_connection: Cell::new(0),
-            produce_begun: Notify::new(),
-            options,
-        });
-        groups::start(&broker);
+        let groups = GroupHost::new(options.groups.groups.clone(), Rewriting::default(), Plan::default());
+        let broker = Broker::begin(node, pump, groups, dir, options);
         env::spawn_local(broker.clone().sweep_connections());
         env::spawn_local(broker.clone().sweep_produce_requests());
         let kafka_port = listeners.first().map_or(0, |listener| listener.address.port());

@@ -8,6 +8,8 @@ use coordinator::record::{Record, RecordError};
 use storage::partition_log::{LogReader, ReadError, ReadSliceError};
 use wire::record::{self, BatchError, Limits};
 
+use super::planted::{Plan, planted};
+
 /// Between two attempts: at first, and twice as long after each that fails.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Between two attempts at most: what is damaged stays so, and each attempt reads all that is before it.
@@ -31,17 +33,21 @@ pub(super) enum LoadError {
 ///
 /// # Errors
 /// [`LoadError`]; a record that can't be read is left out, and said.
-pub(super) async fn load(reader: &LogReader, settings: &Arc<GroupSettings>) -> Result<Groups, LoadError> {
+pub(super) async fn load(
+    reader: &LogReader,
+    settings: &Arc<GroupSettings>,
+    plan: Plan,
+) -> Result<Groups, LoadError> {
     let (reader, settings) = (reader.clone(), settings.clone());
     env::task::spawn_blocking(move || {
         let mut groups = Groups::new(settings);
-        replay(&reader, &mut groups)?;
+        replay(&reader, &mut groups, plan)?;
         Ok(groups)
     })
     .await
 }
 
-fn replay(reader: &LogReader, groups: &mut Groups) -> Result<(), LoadError> {
+fn replay(reader: &LogReader, groups: &mut Groups, plan: Plan) -> Result<(), LoadError> {
     let mut next = reader.offsets().log_start;
     let mut bytes = Vec::new();
     loop {
@@ -61,13 +67,22 @@ fn replay(reader: &LogReader, groups: &mut Groups) -> Result<(), LoadError> {
             slice.copy_into(&mut bytes)?;
         }
         for batch in record::batches(&bytes) {
-            next = replay_batch(batch?, next, groups)?;
+            let batch = batch?;
+            if planted!(plan, LastBatchNotReplayed) && is_last(batch, reader)? {
+                return Ok(());
+            }
+            next = replay_batch(batch, next, groups, plan)?;
         }
     }
 }
 
+fn is_last(batch: &[u8], reader: &LogReader) -> Result<bool, BatchError> {
+    let header = record::BatchHeader::parse(batch)?;
+    Ok(header.last_offset() + 1 >= reader.offsets().high_watermark)
+}
+
 /// Replays the records of a batch from offset `from` on; gives the offset behind it.
-fn replay_batch(batch: &[u8], from: i64, groups: &mut Groups) -> Result<i64, BatchError> {
+fn replay_batch(batch: &[u8], from: i64, groups: &mut Groups, plan: Plan) -> Result<i64, BatchError> {
     let records = record::read(batch, &Limits::default())?;
     let header = records.header();
     let end = header.last_offset().saturating_add(1);
@@ -76,7 +91,7 @@ fn replay_batch(batch: &[u8], from: i64, groups: &mut Groups) -> Result<i64, Bat
     }
     for record in &records {
         let record = record?;
-        if record.offset < from {
+        if record.offset < from || record.value.is_none() && planted!(plan, TombstonesNotReplayed) {
             continue;
         }
         match Record::decode(record.key, record.value) {

@@ -6,6 +6,7 @@
 
 mod image;
 mod load;
+pub(crate) mod planted;
 mod seat;
 mod upkeep;
 
@@ -25,6 +26,7 @@ use storage::id::TopicId;
 use tokio::sync::Notify;
 use wire::error::ErrorCode;
 
+use self::planted::Plan;
 use self::seat::{Answer, Asked, Seat};
 use crate::connection::Connection;
 use crate::dispatch::Caller;
@@ -33,6 +35,7 @@ use crate::server::Broker;
 
 pub(crate) use image::GroupsImage;
 pub(crate) use seat::Written;
+pub use upkeep::Rewriting;
 pub(crate) use upkeep::{start, topic_deleted};
 
 /// Kafka's name of the topic.
@@ -65,6 +68,8 @@ pub struct GroupWork {
 /// All coordinators of this node.
 pub(crate) struct GroupHost {
     settings: Arc<GroupSettings>,
+    rewriting: Rewriting,
+    plan: Plan,
     origin: Instant,
     topic: Cell<Option<TopicId>>,
     counted: Cell<GroupWork>,
@@ -76,9 +81,11 @@ pub(crate) struct GroupHost {
 }
 
 impl GroupHost {
-    pub(crate) fn new(settings: GroupSettings) -> Self {
+    pub(crate) fn new(settings: GroupSettings, rewriting: Rewriting, plan: Plan) -> Self {
         Self {
             settings: Arc::new(settings),
+            rewriting,
+            plan,
             origin: Instant::now(),
             topic: Cell::default(),
             counted: Cell::default(),
@@ -107,19 +114,29 @@ impl GroupHost {
         group: &str,
         command: Command,
     ) -> Result<Reply, ErrorCode> {
+        self.ask_after(broker, &caller.connection.answered_in, group, command).await
+    }
+
+    /// Likewise, for whoever was answered last in commit `answered_in`, and is now.
+    pub(crate) async fn ask_after(
+        &self,
+        broker: &Rc<Broker>,
+        answered_in: &Cell<u64>,
+        group: &str,
+        command: Command,
+    ) -> Result<Reply, ErrorCode> {
         let seat = self.seat_of(broker, group).ok_or(ErrorCode::NOT_COORDINATOR)?;
         if may_write(&command) {
             room_for_writes(broker).await.map_err(|_| ErrorCode::COORDINATOR_NOT_AVAILABLE)?;
         }
-        let connection = caller.connection;
-        let asked = seat.ask(broker, self.now(), command, connection.answered_in.get())?;
+        let asked = seat.ask(broker, self.now(), command, answered_in.get())?;
         self.due_at(seat.next_deadline());
         match asked {
             Asked::Answered(reply) => Ok(reply),
             Asked::Waits(told) => {
                 let answer = told.await.map_err(|_| ErrorCode::NOT_COORDINATOR)?;
                 if let Some(commit) = answer.commit {
-                    connection.answered_in.set(commit);
+                    answered_in.set(commit);
                 }
                 answer.reply
             }
@@ -278,8 +295,10 @@ impl GroupHost {
             seat.leave();
         }
         self.topic.set(id);
-        let seats: Vec<Rc<Seat>> =
-            found.into_iter().map(|partition| Seat::new(partition, self.settings.clone())).collect();
+        let seats: Vec<Rc<Seat>> = found
+            .into_iter()
+            .map(|partition| Seat::new(partition, self.settings.clone(), self.plan))
+            .collect();
         for seat in &seats {
             env::spawn_local(seat.clone().serve(broker.clone()));
         }

@@ -12,6 +12,7 @@ use coordinator::group::command::{Command, Reply, Ticket};
 use coordinator::group::{
     BATCH_BYTES_MAX, GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten,
 };
+use coordinator::record::{ConsumerRecord, Record};
 use rustc_hash::FxBuildHasher;
 use storage::id::PartitionId;
 use tokio::sync::{Notify, oneshot};
@@ -20,11 +21,9 @@ use wire::record::{Builder, Codec};
 
 use super::image::GroupsImage;
 use super::load;
+use super::planted::{Plan, planted};
 use crate::pump::Waiter;
 use crate::server::Broker;
-
-/// Bytes of a piece of a rewriting: small enough that others need not wait for it.
-const REWRITE_BYTES: usize = 128 << 10;
 
 /// What somebody who has asked is told.
 pub(super) struct Answer {
@@ -54,6 +53,7 @@ pub(crate) struct Written {
 pub(super) struct Seat {
     partition: Rc<Partition>,
     settings: Arc<GroupSettings>,
+    plan: Plan,
     serving: RefCell<Option<Serving>>,
     /// Steps that were written and whose end is not known.
     in_flight: Cell<usize>,
@@ -80,10 +80,11 @@ struct Serving {
 }
 
 impl Seat {
-    pub(super) fn new(partition: Rc<Partition>, settings: Arc<GroupSettings>) -> Rc<Self> {
+    pub(super) fn new(partition: Rc<Partition>, settings: Arc<GroupSettings>, plan: Plan) -> Rc<Self> {
         Rc::new(Self {
             partition,
             settings,
+            plan,
             serving: RefCell::default(),
             in_flight: Cell::default(),
             changed: Notify::new(),
@@ -97,10 +98,10 @@ impl Seat {
         let mut retry_after = load::RETRY_AFTER;
         while !self.is_left.get() {
             // What is still in flight may yet be committed: the log has it, or has it not, only when that is known.
-            while self.in_flight.get() > 0 && !self.is_left.get() {
+            while self.in_flight.get() > 0 && !self.is_left.get() && !planted!(self.plan, LoadsTooEarly) {
                 self.changed.notified().await;
             }
-            match load::load(&self.partition.reader, &self.settings).await {
+            match load::load(&self.partition.reader, &self.settings, self.plan).await {
                 Ok(groups) => {
                     self.is_unreadable.set(false);
                     retry_after = load::RETRY_AFTER;
@@ -275,8 +276,8 @@ impl Seat {
         broker: &Rc<Broker>,
         after: Option<&Rewritten>,
     ) -> Option<Rewritten> {
-        let mut rest = None;
-        self.step(broker, 0, |serving, out| rest = serving.groups.rewrite(after, REWRITE_BYTES, out));
+        let (mut rest, bytes_max) = (None, broker.groups.rewriting.piece_bytes);
+        self.step(broker, 0, |serving, out| rest = serving.groups.rewrite(after, bytes_max, out));
         rest
     }
 
@@ -303,7 +304,7 @@ impl Seat {
         }
         broker.groups.count(&out);
         let wall_ms = broker.groups.now().wall_ms;
-        let batch = match batch(&out, wall_ms) {
+        let batch = match batch(&out, wall_ms, self.plan) {
             Ok(batch) => batch,
             Err(bytes) => {
                 // What was decided can't be written down: nobody may hear of it, and it may not be gone on from.
@@ -323,6 +324,8 @@ impl Seat {
             }
             match serving.last_written {
                 None => out.replies,
+                Some(_) if planted!(self.plan, AnsweredUnwritten) => out.replies,
+                Some(_) if batch.is_none() && planted!(self.plan, ReadsOvertake) => out.replies,
                 Some(step) => {
                     serving.parked.push_back((step, std::mem::take(&mut out.replies)));
                     Vec::new()
@@ -380,12 +383,15 @@ impl Seat {
 }
 
 /// A step's records as one record batch, stamped with `wall_ms`; its size if that is too much.
-fn batch(out: &Output, wall_ms: i64) -> Result<Option<Vec<u8>>, usize> {
+fn batch(out: &Output, wall_ms: i64, plan: Plan) -> Result<Option<Vec<u8>>, usize> {
     if out.records.is_empty() {
         return Ok(None);
     }
     let mut builder = Builder::new(Codec::None.into());
     for record in &out.records {
+        if is_left_out(record, plan) {
+            continue;
+        }
         let (key, value) = record.encode();
         let added = builder.append(wall_ms, Some(&key), value.as_deref(), &[]);
         added.map_err(|_| builder.bytes())?;
@@ -393,6 +399,15 @@ fn batch(out: &Output, wall_ms: i64) -> Result<Option<Vec<u8>>, usize> {
     let bytes = builder.bytes();
     let batch = builder.finish().map_err(|_| bytes)?;
     if batch.len() > BATCH_BYTES_MAX { Err(batch.len()) } else { Ok(Some(batch)) }
+}
+
+/// Whether a record is not written, by mistake.
+fn is_left_out(record: &Record, plan: Plan) -> bool {
+    match record {
+        Record::Consumer { change: ConsumerRecord::Epoch(_), .. } => planted!(plan, EpochNotWritten),
+        Record::Consumer { change, .. } if change.is_tombstone() => planted!(plan, LeavingNotWritten),
+        _ => false,
+    }
 }
 
 impl Serving {
@@ -431,6 +446,8 @@ impl Written {
         if is_committed {
             let ready = seat.with(|serving| serving.committed(step)).unwrap_or_default();
             seat.release(ready, Some(commit));
+        } else if planted!(seat.plan, KeptAfterFailure) {
+            seat.with(|serving| serving.committed(step));
         } else {
             seat.give_up();
         }

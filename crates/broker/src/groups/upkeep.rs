@@ -3,14 +3,27 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::planted::planted;
 use super::room_for_writes;
 use super::seat::Seat;
 use crate::server::Broker;
 
-/// Between two looks for logs that have grown.
-const REWRITE_PERIOD: Duration = Duration::from_secs(5);
-/// A log is rewritten when it has twice the records that would do, and so many more.
-const REWRITE_RECORDS_MIN: u64 = 5000;
+/// When logs are rewritten, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Rewriting {
+    /// Between two looks for logs that have grown.
+    pub period: Duration,
+    /// A log is rewritten when it has twice the records that would do, and so many more.
+    pub records_min: u64,
+    /// Bytes of a piece: so few that others need not wait for it.
+    pub piece_bytes: usize,
+}
+
+impl Default for Rewriting {
+    fn default() -> Self {
+        Self { period: Duration::from_secs(5), records_min: 5000, piece_bytes: 128 << 10 }
+    }
+}
 
 /// Begins to serve the groups that there are, and to keep their time.
 pub(crate) fn start(broker: &Rc<Broker>) {
@@ -38,6 +51,7 @@ async fn keep_time(broker: Rc<Broker>) {
         let next = host.seats.borrow().iter().filter_map(|seat| seat.next_deadline()).min();
         host.looks_at.set(next);
         tokio::select! {
+            biased;
             () = host.sooner.notified() => continue,
             () = env::clock::sleep_until_some(next.map(|at| host.origin + at)) => {}
         }
@@ -58,11 +72,12 @@ async fn keep_time(broker: Rc<Broker>) {
 
 /// Looks for logs that a start would read for long, for ever.
 async fn rewrite(broker: Rc<Broker>) {
+    let Rewriting { period, records_min, .. } = broker.groups.rewriting;
     loop {
-        env::sleep(REWRITE_PERIOD).await;
+        env::sleep(period).await;
         for seat in broker.groups.seats(&broker) {
             let (in_log, live) = seat.records();
-            if in_log > 2 * live + REWRITE_RECORDS_MIN && !rewrite_one(&broker, &seat).await {
+            if in_log > 2 * live + records_min && !rewrite_one(&broker, &seat).await {
                 // Nothing is written at present, or the coordinator began anew: the next look sees.
                 break;
             }
@@ -73,19 +88,23 @@ async fn rewrite(broker: Rc<Broker>) {
 /// Writes all that is remembered behind the log, and has the log begin there; false when it came to nothing.
 async fn rewrite_one(broker: &Rc<Broker>, seat: &Rc<Seat>) -> bool {
     // What is committed by now was decided before the first piece, which has it.
-    let (partition, begin) = seat.end();
+    let (partition, mut begin) = seat.end();
+    let plan = broker.groups.plan;
     let mut after = None;
     loop {
         if room_for_writes(broker).await.is_err() {
             return false;
         }
         after = seat.rewrite(broker, after.as_ref());
-        if !seat.all_committed().await {
+        if !planted!(plan, StartNotAwaited) && !seat.all_committed().await {
             return false;
         }
-        if after.is_none() {
+        if after.is_none() || planted!(plan, RewritingEndsEarly) {
             break;
         }
+    }
+    if planted!(plan, StartTooFar) {
+        begin = seat.end().1;
     }
     broker.node().advance_log_starts(vec![(partition, begin)]).await.is_ok()
 }

@@ -1,0 +1,71 @@
+//! Mistakes that the simulation must find. Without the feature `simulated` there is none that could be asked for.
+
+/// The mistake to make, if any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Which.
+    #[cfg(feature = "simulated")]
+    pub mistake: Option<Planted>,
+}
+
+/// Mistakes in the hosting of coordinators.
+#[cfg(feature = "simulated")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// A step is answered before its records are durable.
+    AnsweredUnwritten,
+    /// What writes nothing is answered at once, though it may say what is not durable yet.
+    ReadsOvertake,
+    /// A step that was not committed is gone on from.
+    KeptAfterFailure,
+    /// The partition is read again while steps are in flight.
+    LoadsTooEarly,
+    /// The partition's last record batch is not replayed.
+    LastBatchNotReplayed,
+    /// Records that delete are not replayed.
+    TombstonesNotReplayed,
+    /// Epochs of groups of the consumer protocol are not written.
+    EpochNotWritten,
+    /// Members of groups of the consumer protocol that leave are not written down as gone.
+    LeavingNotWritten,
+    /// Of a rewritten log only the first piece is written.
+    RewritingEndsEarly,
+    /// A log begins behind its rewriting before that is durable.
+    StartNotAwaited,
+    /// A log begins where its rewriting ended, not where it began.
+    StartTooFar,
+}
+
+#[cfg(feature = "simulated")]
+impl Planted {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::AnsweredUnwritten,
+        Self::ReadsOvertake,
+        Self::KeptAfterFailure,
+        Self::LoadsTooEarly,
+        Self::LastBatchNotReplayed,
+        Self::TombstonesNotReplayed,
+        Self::EpochNotWritten,
+        Self::LeavingNotWritten,
+        Self::RewritingEndsEarly,
+        Self::StartNotAwaited,
+        Self::StartTooFar,
+    ];
+}
+
+/// True when the plan has this mistake; `false` in every build without the feature `simulated`.
+macro_rules! planted {
+    ($plan:expr, $mistake:ident) => {{
+        #[cfg(feature = "simulated")]
+        {
+            $plan.mistake == Some($crate::groups::planted::Planted::$mistake)
+        }
+        #[cfg(not(feature = "simulated"))]
+        {
+            let _ = &$plan;
+            false
+        }
+    }};
+}
+pub(crate) use planted;
