@@ -5,6 +5,7 @@
 //! | [`wal`] | the write-ahead log alone, frame by frame, and damage to it |
 //! | [`storage`] | all of storage: WAL, tails, cuts, segments, checkpoint, retention, deletion |
 //! | [`batching`] | how long commits wait for company: the adaptive wait among the fixed ones, over twelve loads |
+//! | [`groups`] | consumer groups: coordinators as the broker hosts them, with members of both protocols, on a broker that dies |
 //! | [`cluster`] | three voters: elections, lost messages, crashes, snapshots, through the engine that the broker uses |
 //!
 //! Short form: `cargo test -p sim` (some hundred seeds of each, and every planted mistake found). Long form:
@@ -17,6 +18,7 @@ pub mod batching;
 pub mod cluster;
 pub mod dice;
 pub mod disk;
+pub mod groups;
 mod records;
 pub mod short_form;
 pub mod storage;

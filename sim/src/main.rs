@@ -23,6 +23,8 @@ enum Simulation {
     Storage(Seeds),
     /// The adaptive wait of a commit against every fixed one, over twelve loads.
     Batching,
+    /// Consumer groups on a broker that dies.
+    Groups(Seeds),
     /// Three voters that replicate a shard.
     Cluster(Seeds),
 }
@@ -54,6 +56,7 @@ fn main() -> ExitCode {
             );
             ExitCode::SUCCESS
         }
+        Simulation::Groups(seeds) => run_all(&seeds, &sim::groups::Mistake::all(), sim::groups::run),
         Simulation::Cluster(seeds) => run_all(&seeds, &sim::cluster::Mistake::all(), sim::cluster::run),
     }
 }
