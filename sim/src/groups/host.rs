@@ -13,7 +13,7 @@ use broker::{GroupOptions, GroupSettings, MigrationPolicy};
 use cluster::log_config::LogConfig;
 use cluster::node::{CreateTopicError, NewTopic, NodeOptions};
 use cluster::simulated::{Latency, NodeSizes};
-use coordinator::group::command::{Command, Reply};
+use coordinator::group::command::{Command, CommitOffsets, Reply};
 use env::simulated::Process;
 use storage::partition_log::{DueLimits, PinnedBytes};
 use storage::segment_writer::{CheckpointLimits, StoreOptions};
@@ -170,6 +170,11 @@ async fn found(broker: &SimulatedBroker) -> Result<(), String> {
 async fn answer(room: Rc<Room>, broker: Rc<SimulatedBroker>, letter: Letter) {
     // Whoever asked may be gone.
     match letter {
+        // As the handler of OffsetCommit does.
+        Letter::Ask(_, Command::CommitOffsets(commit), tell) if !has_topics(&broker, &commit) => {
+            let unknown = vec![ErrorCode::UNKNOWN_TOPIC_OR_PARTITION; commit.offsets.len()];
+            let _ = tell.send(Ok(Reply::CommitOffsets(Ok(unknown))));
+        }
         Letter::Ask(group, command, tell) => {
             let _ = tell.send(broker.ask(&group, command).await);
         }
@@ -180,6 +185,11 @@ async fn answer(room: Rc<Room>, broker: Rc<SimulatedBroker>, letter: Letter) {
             let _ = tell.send(is_deleted);
         }
     }
+}
+
+fn has_topics(broker: &SimulatedBroker, commit: &CommitOffsets) -> bool {
+    let topics = broker.topics();
+    commit.offsets.iter().all(|new| topics.values().any(|name| *name == new.topic))
 }
 
 fn options(mistake: Option<Mistake>) -> SimulatedOptions {

@@ -22,6 +22,8 @@ pub(super) enum Fate {
     Refused,
     /// It had its effect by now, or never will.
     Unknown,
+    /// It may yet have one: what a failed disk was given is in the log or not, and the next life finds out.
+    Open,
 }
 
 /// A commit that was asked for, or a deletion: `None`.
@@ -75,11 +77,23 @@ impl Offsets {
         let Some(write) = self.histories.get_mut(key).and_then(|of| of.writes.get_mut(number)) else {
             return;
         };
-        write.ended = Some(write.ended.map_or(now, |ended| ended.min(now)));
+        if fate != Fate::Open {
+            write.ended = Some(write.ended.map_or(now, |ended| ended.min(now)));
+        }
         match fate {
             Fate::Done => write.is_certain = true,
             Fate::Refused => write.replaced = Some(0),
-            Fate::Unknown => {}
+            Fate::Unknown | Fate::Open => {}
+        }
+    }
+
+    /// The broker is dead: what it was asked to commit is in its log now, or never will be.
+    pub(super) fn settle(&mut self) {
+        let now = self.moment();
+        for write in self.histories.values_mut().flat_map(|history| &mut history.writes) {
+            if write.value.is_some() {
+                write.ended.get_or_insert(now);
+            }
         }
     }
 

@@ -152,11 +152,11 @@ async fn delete_topic(room: &Room) {
     let is_posted = room.host.post(Letter::DeleteTopic(topic.into(), tell));
     let fate = match told.await {
         Ok(true) => Fate::Done,
-        _ if is_posted => Fate::Unknown,
+        // What could not be forgotten goes when a coordinator begins: nobody knows when.
+        _ if is_posted => Fate::Open,
         _ => Fate::Refused,
     };
-    // What could not be forgotten goes when a coordinator begins: nobody knows when.
-    for (key, number) in writes.into_iter().filter(|_| fate != Fate::Unknown) {
+    for (key, number) in writes {
         room.ended(&key, number, fate);
     }
 }

@@ -296,6 +296,7 @@ impl Room {
             Some(Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS | ErrorCode::COORDINATOR_NOT_AVAILABLE)) => {
                 Fate::Refused
             }
+            Some(Err(ErrorCode::NOT_COORDINATOR)) if self.host.is_hurt() || self.is_full() => Fate::Open,
             Some(Err(ErrorCode::NOT_COORDINATOR)) | None => Fate::Unknown,
             other => {
                 self.fail(format!("an answer to another question: {other:?}"));
@@ -309,7 +310,7 @@ impl Room {
         self.offsets.borrow_mut().answered(key, number, fate);
         self.count(|counted| match fate {
             Fate::Done => counted.answered += 1,
-            Fate::Unknown => counted.unknown += 1,
+            Fate::Unknown | Fate::Open => counted.unknown += 1,
             Fate::Refused => {}
         });
     }
@@ -395,6 +396,7 @@ impl Room {
     async fn crash(&self, end: End, down_ms: u64) {
         if self.host.is_up() {
             self.host.crash(end).await;
+            self.offsets.borrow_mut().settle();
             self.restart_at.set(Some(Instant::now() + Duration::from_millis(down_ms)));
         }
     }

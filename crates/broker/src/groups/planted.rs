@@ -18,8 +18,6 @@ pub enum Planted {
     ReadsOvertake,
     /// A step that was not committed is gone on from.
     KeptAfterFailure,
-    /// The partition is read again while steps are in flight.
-    LoadsTooEarly,
     /// The partition's last record batch is not replayed.
     LastBatchNotReplayed,
     /// Records that delete are not replayed.
@@ -30,8 +28,6 @@ pub enum Planted {
     LeavingNotWritten,
     /// Of a rewritten log only the first piece is written.
     RewritingEndsEarly,
-    /// A log begins behind its rewriting before that is durable.
-    StartNotAwaited,
     /// A log begins where its rewriting ended, not where it began.
     StartTooFar,
 }
@@ -39,17 +35,15 @@ pub enum Planted {
 #[cfg(feature = "simulated")]
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 9] = [
         Self::AnsweredUnwritten,
         Self::ReadsOvertake,
         Self::KeptAfterFailure,
-        Self::LoadsTooEarly,
         Self::LastBatchNotReplayed,
         Self::TombstonesNotReplayed,
         Self::EpochNotWritten,
         Self::LeavingNotWritten,
         Self::RewritingEndsEarly,
-        Self::StartNotAwaited,
         Self::StartTooFar,
     ];
 }

@@ -98,7 +98,7 @@ impl Seat {
         let mut retry_after = load::RETRY_AFTER;
         while !self.is_left.get() {
             // What is still in flight may yet be committed: the log has it, or has it not, only when that is known.
-            while self.in_flight.get() > 0 && !self.is_left.get() && !planted!(self.plan, LoadsTooEarly) {
+            while self.in_flight.get() > 0 && !self.is_left.get() {
                 self.changed.notified().await;
             }
             match load::load(&self.partition.reader, &self.settings, self.plan).await {

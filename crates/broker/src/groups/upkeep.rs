@@ -96,7 +96,7 @@ async fn rewrite_one(broker: &Rc<Broker>, seat: &Rc<Seat>) -> bool {
             return false;
         }
         after = seat.rewrite(broker, after.as_ref());
-        if !planted!(plan, StartNotAwaited) && !seat.all_committed().await {
+        if !seat.all_committed().await {
             return false;
         }
         if after.is_none() || planted!(plan, RewritingEndsEarly) {
