@@ -209,7 +209,10 @@ def test_what_a_member_keeps_between_two_generations(peers):
         it.join(keeper["MemberId"], line="keeper")
         return len(given(told)), it.beat_as("c", told["MemberEpoch"], given(told))["Assignment"] is not None
 
-    assert apart(peers, story) == {"kafka": (1, False), "takhin": (0, True)}
+    told = apart(peers, story)
+    assert told["takhin"] == (0, True)
+    # With its first answer or with a later one, as soon as Kafka has computed it.
+    assert told["kafka"] in [(1, False), (0, False)]
 
 
 def test_the_last_one_changes_its_protocol_before_all_have_what_is_theirs(peers):

@@ -200,6 +200,8 @@ fn topic_configs(topics: &TopicDefaults) -> BTreeMap<String, String> {
         ("message.timestamp.after.max.ms", topics.timestamp_after_max_ms.to_string()),
         ("message.timestamp.before.max.ms", topics.timestamp_before_max_ms.to_string()),
         ("message.timestamp.type", topics.timestamp_type.clone()),
+        ("min.insync.replicas", topics.min_insync_replicas.to_string()),
+        ("unclean.leader.election.enable", topics.unclean_leader_election_enable.to_string()),
     ];
     configs.map(|(name, value)| (name.to_owned(), value)).into()
 }

@@ -9,7 +9,7 @@ pub(super) fn is_read_only(name: &str) -> bool {
 }
 
 /// In order.
-const NAMES: [&str; 207] = [
+const NAMES: [&str; 205] = [
     "add.partitions.to.txn.retry.backoff.max.ms",
     "add.partitions.to.txn.retry.backoff.ms",
     "alter.config.policy.class.name",
@@ -39,7 +39,6 @@ const NAMES: [&str; 207] = [
     "controller.quota.window.size.seconds",
     "controller.socket.timeout.ms",
     "create.topic.policy.class.name",
-    "default.replication.factor",
     "delegation.token.expiry.check.interval.ms",
     "delegation.token.expiry.time.ms",
     "delegation.token.max.lifetime.ms",
@@ -115,7 +114,6 @@ const NAMES: [&str; 207] = [
     "offsets.commit.timeout.ms",
     "offsets.load.buffer.size",
     "offsets.topic.compression.codec",
-    "offsets.topic.replication.factor",
     "process.roles",
     "producer.purgatory.purge.interval.requests",
     "queued.max.requests",

@@ -232,6 +232,7 @@ impl InForce {
 
 /// Bounds that one key sets to another.
 fn check_between(config: &Config) -> Result<(), ConfigError> {
+    check_replicas(config)?;
     let (kafka, storage) = (&config.kafka, &config.storage);
     let frame_max = u64::from(kafka.socket_request_max_bytes);
     if kafka.queued_max_bytes < frame_max {
@@ -259,6 +260,21 @@ fn check_between(config: &Config) -> Result<(), ConfigError> {
 }
 
 /// What holds for groups without configs of their own lies within what theirs may be.
+/// There are not more replicas than brokers, and this one is alone.
+fn check_replicas(config: &Config) -> Result<(), ConfigError> {
+    let factors = [
+        ("kafka.default.replication.factor", config.kafka.default_replication_factor),
+        ("kafka.offsets.topic.replication.factor", config.groups.offsets_replication_factor),
+    ];
+    match factors.into_iter().find(|(_, replicas)| *replicas > 1) {
+        Some((key, replicas)) => {
+            let allowed = "at most the number of brokers, 1".to_owned();
+            Err(ConfigError::rule_between(key, replicas.to_string(), allowed))
+        }
+        None => Ok(()),
+    }
+}
+
 fn check_group_bounds(groups: &Groups) -> Result<(), ConfigError> {
     let bounds = [
         (

@@ -135,6 +135,8 @@ table! {
             integer_or(1, INT_MAX, "milliseconds", "-1", "never"), "600000";
         /// Partitions of a topic that was created without saying how many.
         num_partitions: i32 = "kafka.num.partitions", integer(1, 100_000, "partitions"), "1";
+        /// Replicas of a topic that was created without saying how many; not more than there are brokers.
+        default_replication_factor: u32 = "kafka.default.replication.factor", integer(1, 32_767, "replicas"), "1";
         /// A client that asks about a topic which does not exist creates it.
         auto_create_topics_enable: bool = "kafka.auto.create.topics.enable", Rule::Flag, "true";
         /// Topics may be deleted by clients.
@@ -192,6 +194,10 @@ table! {
         zstd_level: i32 = "kafka.compression.zstd.level", integer(-131_072, 22, ""), "3";
         /// Whose clock records' timestamps show: the producer's or the broker's.
         timestamp_type: String = "kafka.log.message.timestamp.type", Rule::Choice(&["CreateTime", "LogAppendTime"]), "CreateTime";
+        /// Replicas that have to have a record before it is acknowledged to acks=all.
+        min_insync_replicas: i32 = "kafka.min.insync.replicas", integer(1, INT_MAX, "replicas"), "1";
+        /// Whether a replica that lacks records may lead; it never may here.
+        unclean_leader_election_enable: bool = "kafka.unclean.leader.election.enable", Rule::Flag, "false";
         /// How far a record's timestamp may lie behind the broker's clock.
         timestamp_before_max_ms: i64 = "kafka.log.message.timestamp.before.max.ms", integer(0, i64::MAX, "milliseconds"), "9223372036854775807";
         /// How far a record's timestamp may lie ahead of the broker's clock.
@@ -235,6 +241,8 @@ table! {
         offsets_retention_check: Duration = "kafka.offsets.retention.check.interval.ms", integer(1, INT_MAX, "milliseconds"), "600000";
         /// Partitions of `__consumer_offsets`, when it is created.
         offsets_partitions: u32 = "kafka.offsets.topic.num.partitions", integer(1, 10_000, "partitions"), "50";
+        /// Replicas of `__consumer_offsets`, when it is created; not more than there are brokers.
+        offsets_replication_factor: u32 = "kafka.offsets.topic.replication.factor", integer(1, 32_767, "replicas"), "1";
         /// Bytes of the segments of `__consumer_offsets`, when it is created.
         offsets_segment_bytes: u32 = "kafka.offsets.topic.segment.bytes", integer(1 << 20, INT_MAX, "bytes"), "104857600";
     }

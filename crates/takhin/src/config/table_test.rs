@@ -46,8 +46,8 @@ fn every_integer_holds_both_ends_of_its_range_and_refuses_beyond() {
         let Rule::Integer { min, max, word, .. } = key.rule else { continue };
         for value in [min, max] {
             if let Err(e) = resolve(key.path, &value.to_string()) {
-                let is_between =
-                    ["least", "most"].iter().any(|at| e.contains(&format!("allowed is at {at} kafka.")));
+                let bounds = ["at least kafka.", "at most kafka.", "at most the number of brokers"];
+                let is_between = bounds.iter().any(|bound| e.contains(&format!("allowed is {bound}")));
                 assert!(is_between, "{}: {e}", key.path);
             }
         }
@@ -120,6 +120,9 @@ fn bounds_between_keys_are_held() {
     let errors = sources.resolve().unwrap_err();
     assert!(errors[0].to_string().starts_with(
         "kafka.queued.max.bytes: \"1048576\": allowed is at least kafka.socket.request.max.bytes, 104857600 ("
+    ));
+    assert!(resolve("kafka.offsets.topic.replication.factor", "3").unwrap_err().starts_with(
+        "kafka.offsets.topic.replication.factor: \"3\": allowed is at most the number of brokers, 1 ("
     ));
     let mut sources = Sources::default();
     sources.command_line([("kafka.max.connections.per.ip".to_owned(), "0".to_owned())]);
