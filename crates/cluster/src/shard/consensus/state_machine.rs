@@ -47,9 +47,11 @@ impl StateMachine {
         // Where a snapshot was installed and its log not purged any more, the log says less than the checkpoint: what is
         // applied again is skipped by each partition.
         let covered = inner.entry(covered).map(|entry| entry.log_id);
-        let applied = covered.max(inner.purged());
         let membership = inner.hard_state.membership.clone();
         let set_by = *membership.log_id();
+        // The first entry sets one, and it is kept before that counts as applied: without, there was a first start that ended in
+        // between, and a shard that began behind that entry would have no voters and never lead.
+        let applied = set_by.and(covered.max(inner.purged()));
         // A membership that was set later is found in the log again, unless it came with a snapshot.
         let is_in_log = set_by.is_some_and(|set_by| inner.entry(set_by.index).is_some());
         let membership =
