@@ -87,15 +87,14 @@ impl SimulatedBroker {
         self.broker.node().create_topic(new).await.map(|_| ())
     }
 
-    /// Deletes a topic, and what was committed of it.
+    /// Deletes a topic, and what was committed of it; false when that may not be forgotten yet.
     ///
     /// # Errors
     /// [`DeleteTopicError`].
-    pub async fn delete_topic(&self, name: &str) -> Result<(), DeleteTopicError> {
+    pub async fn delete_topic(&self, name: &str) -> Result<bool, DeleteTopicError> {
         let topic = self.broker.node().image().topic(name).cloned().ok_or(DeleteTopicError::Unknown)?;
         self.broker.node().delete_topic(topic.id).await?;
-        groups::topic_deleted(&self.broker, name).await;
-        Ok(())
+        Ok(groups::topic_deleted(&self.broker, name).await)
     }
 
     /// The topics, by id.

@@ -179,7 +179,7 @@ async fn answer(room: Rc<Room>, broker: Rc<SimulatedBroker>, letter: Letter) {
             let _ = tell.send(broker.ask(&group, command).await);
         }
         Letter::DeleteTopic(name, tell) => {
-            let is_deleted = broker.delete_topic(&name).await.is_ok() && broker.refuses_writes().is_none();
+            let is_deleted = broker.delete_topic(&name).await.is_ok_and(|is_forgotten| is_forgotten);
             let _ = found(&broker).await;
             room.topics.replace(broker.topics());
             let _ = tell.send(is_deleted);

@@ -33,15 +33,21 @@ pub(crate) fn start(broker: &Rc<Broker>) {
     env::spawn_local(rewrite(broker.clone()));
 }
 
-/// What was committed of a topic that is gone is forgotten; comes back when it is.
-pub(crate) async fn topic_deleted(broker: &Rc<Broker>, topic: &str) {
-    for seat in broker.groups.seats(broker) {
+/// What was committed of a topic that is gone is forgotten; comes back when that is durable. False when it may not be: a
+/// coordinator that begins looks whether there is such a topic.
+pub(crate) async fn topic_deleted(broker: &Rc<Broker>, topic: &str) -> bool {
+    let seats = broker.groups.seats(broker);
+    for seat in &seats {
         if room_for_writes(broker).await.is_err() {
-            // At the next start it is looked whether there is such a topic.
-            return;
+            return false;
         }
         seat.forget_topic(broker, topic);
     }
+    let mut is_forgotten = true;
+    for seat in &seats {
+        is_forgotten &= seat.all_committed().await;
+    }
+    is_forgotten
 }
 
 /// Does what is due, for ever.
