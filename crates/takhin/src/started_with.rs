@@ -10,6 +10,9 @@ const PREFIX: &str = "kafka.";
 const LONGS: [&str; 3] =
     ["connections.max.idle.ms", "log.retention.check.interval.ms", "offsets.retention.check.interval.ms"];
 
+/// Kafka counts this one in 16 bits.
+const SHORT: &str = "offsets.topic.replication.factor";
+
 /// Everything that the broker was started with and that has a name of Kafka's, or begins as Kafka's do.
 pub(crate) fn started_with(in_force: &InForce) -> Vec<StartedWith> {
     let mut all: Vec<_> = in_force
@@ -59,6 +62,7 @@ fn shown_default(name: &str, key: &Key) -> &'static str {
 fn values(name: &str, rule: &Rule) -> Values {
     match rule {
         Rule::Integer { max, .. } if *max > i64::from(i32::MAX) || LONGS.contains(&name) => Values::Long,
+        Rule::Integer { .. } if name == SHORT => Values::Short,
         Rule::Integer { .. } => Values::Int,
         Rule::Flag => Values::Flag,
         // One directory here, several in Kafka.

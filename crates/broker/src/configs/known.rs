@@ -65,6 +65,7 @@ pub(super) mod type_number {
     pub(in crate::configs) const BOOLEAN: i8 = 1;
     pub(in crate::configs) const STRING: i8 = 2;
     pub(in crate::configs) const INT: i8 = 3;
+    pub(in crate::configs) const SHORT: i8 = 4;
     pub(in crate::configs) const LONG: i8 = 5;
     pub(in crate::configs) const DOUBLE: i8 = 6;
     pub(in crate::configs) const LIST: i8 = 7;

@@ -37,6 +37,8 @@ pub struct StartedWith {
 pub enum Values {
     /// `true` and `false`.
     Flag,
+    /// Numbers of 16 bits.
+    Short,
     /// Numbers of 32 bits.
     Int,
     /// Numbers of 64 bits.
@@ -51,6 +53,7 @@ impl Values {
     fn type_number(self) -> i8 {
         match self {
             Self::Flag => type_number::BOOLEAN,
+            Self::Short => type_number::SHORT,
             Self::Int => type_number::INT,
             Self::Long => type_number::LONG,
             Self::Text => type_number::STRING,
