@@ -35,6 +35,7 @@ use crate::server::Broker;
 
 pub(crate) use image::GroupsImage;
 pub(crate) use seat::Written;
+#[cfg_attr(not(feature = "simulated"), expect(unreachable_pub, reason = "of simulations only"))]
 pub use upkeep::Rewriting;
 pub(crate) use upkeep::{start, topic_deleted};
 

@@ -2,6 +2,7 @@
 
 /// The mistake to make, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(not(feature = "simulated"), expect(unreachable_pub, reason = "of simulations only"))]
 pub struct Plan {
     /// Which.
     #[cfg(feature = "simulated")]

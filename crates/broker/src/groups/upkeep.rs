@@ -10,6 +10,7 @@ use crate::server::Broker;
 
 /// When logs are rewritten, and how.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "simulated"), expect(unreachable_pub, reason = "of simulations only"))]
 pub struct Rewriting {
     /// Between two looks for logs that have grown.
     pub period: Duration,
