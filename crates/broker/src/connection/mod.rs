@@ -139,12 +139,11 @@ impl Connection {
     /// Encodes what is complete `now` and writes what the socket takes. The task is woken only when this is what it waits for,
     /// or when it has to look after the rest: a client with one request in flight costs no wake-up here.
     pub(crate) fn send_ready(&self, now: Instant) {
-        let slots = {
-            let mut replies = self.replies.borrow_mut();
-            replies.encode_ready(&self.counters, now);
-            self.try_send(&mut replies.out);
-            replies.len() + usize::from(self.is_committing.get())
-        };
+        let mut replies = self.replies.borrow_mut();
+        replies.encode_ready(&self.counters, now);
+        self.try_send(&mut replies.out);
+        drop(replies);
+        let slots = self.slots();
         let is_awaited = self.slots_awaited.get().is_some_and(|awaited| slots <= awaited);
         if is_awaited || self.has_unsent() || self.closed.get().is_some() {
             self.wake_task();

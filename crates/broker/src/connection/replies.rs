@@ -10,14 +10,14 @@ use std::rc::Rc;
 use env::Instant;
 use wire::api::ApiKey;
 use wire::error::ErrorCode;
-use wire::frame;
 use wire::message::produce::{
     BatchIndexAndErrorMessage, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use wire::primitive::{Message, Uuid, Writer};
+use wire::primitive::Uuid;
 use wire::record::RecordErrors;
 
 use crate::counters::Counters;
+use crate::dispatch;
 use crate::topic_traffic::TopicCells;
 use crate::topics::TopicHandle;
 
@@ -140,7 +140,7 @@ impl Replies {
         while self.slots.front().is_some_and(|slot| slot.pending == 0) {
             let slot = self.slots.pop_front().expect("a slot is at the front");
             self.first += 1;
-            counters.answered(ApiKey::Produce, &slot.encode(&mut self.out));
+            slot.encode(counters, &mut self.out);
             let took = now.since(slot.read_at);
             counters.took(ApiKey::Produce, took);
             each_topic(&slot.parts, |traffic| traffic.produce_ended(took));
@@ -158,9 +158,8 @@ pub(crate) fn each_topic(parts: &[Part], count: impl Fn(&TopicCells)) {
 }
 
 impl Slot {
-    /// Appends the answer; gives the errors in it, as [`Writer::errors`].
-    fn encode(&self, out: &mut Vec<u8>) -> Vec<(i16, u64)> {
-        let unfinished = frame::start_response(out, ApiKey::Produce, self.version, self.correlation_id);
+    /// Appends the answer, and counts the errors in it.
+    fn encode(&self, counters: &Counters, out: &mut Vec<u8>) {
         let mut responses: Vec<TopicProduceResponse<'_>> = Vec::with_capacity(1);
         // A request names a topic once, all its partitions together; the answer has the same shape.
         for parts in self.parts.chunk_by(|a, b| a.topic.is_same(&b.topic)) {
@@ -173,11 +172,9 @@ impl Slot {
             });
         }
         let response = ProduceResponse { responses: responses.into(), ..ProduceResponse::default() };
-        let mut writer = Writer::new(out);
-        response.encode(&mut writer, self.version);
-        let errors = std::mem::take(&mut writer.errors);
-        unfinished.finish(out, &[]).expect("a produce answer is shorter than 2 GiB");
-        errors
+        let head = (ApiKey::Produce, self.version, self.correlation_id);
+        let written = dispatch::write_response(counters, head, &response, out);
+        written.expect("a produce answer is shorter than 2 GiB");
     }
 }
 

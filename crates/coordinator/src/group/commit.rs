@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use wire::error::ErrorCode;
-use wire::record::header::HEADER_BYTES;
 
 use super::classic::State;
 use super::command::{
@@ -11,7 +10,7 @@ use super::command::{
 };
 use super::kind::Group;
 use super::offsets::tombstone;
-use super::{At, BATCH_BYTES_MAX, Groups, Now, Output};
+use super::{At, Groups, Now, Output, exceeds_batch};
 use crate::record::{CommittedOffset, Record, offset_bytes};
 
 /// Offsets that expire in one step, about: a step is one record batch.
@@ -50,7 +49,7 @@ impl Groups {
     fn check_size(&self, commit: &CommitOffsets) -> Result<(), ErrorCode> {
         let written = commit.offsets.iter().filter(|new| self.settings.takes_metadata(&new.metadata));
         let bytes: usize = written.map(|new| offset_bytes(&commit.group, &new.topic, &new.metadata)).sum();
-        if bytes + HEADER_BYTES > BATCH_BYTES_MAX { Err(ErrorCode::UNKNOWN_SERVER_ERROR) } else { Ok(()) }
+        if exceeds_batch(bytes) { Err(ErrorCode::UNKNOWN_SERVER_ERROR) } else { Ok(()) }
     }
 
     fn commit_one(

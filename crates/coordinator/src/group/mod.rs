@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wire::error::ErrorCode;
+use wire::record::header::HEADER_BYTES;
 
 use self::classic::{ClassicGroup, State};
 use self::command::{
@@ -55,6 +56,11 @@ pub const STATES: [&str; 6] =
 
 /// Bytes of the record batch that a step's records become, at most: Kafka's bound for `__consumer_offsets`.
 pub const BATCH_BYTES_MAX: usize = 1_048_588;
+
+/// Whether records of so many bytes are more than a batch may be.
+fn exceeds_batch(bytes: usize) -> bool {
+    bytes + HEADER_BYTES > BATCH_BYTES_MAX
+}
 
 /// A moment: on the host's own clock, and on the wall.
 #[derive(Clone, Copy, Debug)]

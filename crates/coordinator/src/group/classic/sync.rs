@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wire::error::ErrorCode;
-use wire::record::header::HEADER_BYTES;
 
 use super::{ClassicGroup, State, answer_sync};
 use crate::group::command::{Reply, Sync, SyncReply, Ticket};
-use crate::group::{BATCH_BYTES_MAX, Step};
+use crate::group::{Step, exceeds_batch};
 use crate::record::Record;
 
 impl ClassicGroup {
@@ -80,7 +79,7 @@ impl ClassicGroup {
             member.assignment = assignments.get(&member.member_id).cloned().unwrap_or_default();
         }
         let record = Record::Group { group: self.id.clone(), value: Some(metadata) };
-        record.bytes() + HEADER_BYTES > BATCH_BYTES_MAX
+        exceeds_batch(record.bytes())
     }
 
     /// A member has asked for its assignment; when all have, nobody is waited for any more.
