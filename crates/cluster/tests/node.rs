@@ -319,7 +319,7 @@ fn names_are_taken_once_and_producer_ids_are_never_given_twice() {
 fn what_is_altered_together_is_one_entry() {
     // Could break: a crash between two entries leaves half of what a request had asked for.
     let dir = Directory::new("altered-together");
-    let frames = |node: &Node<Waiter>| node.stats().wal.frames;
+    let entries = |node: &Node<Waiter>| node.metadata_log().applied_end;
     let of = |user: &str| QuotaEntity::from([(QuotaEntityType::User, Some(user.to_owned()))]);
     let set = |user: &str| ScramAlteration {
         user: user.to_owned(),
@@ -334,21 +334,21 @@ fn what_is_altered_together_is_one_entry() {
     let gone = |user: &str| ScramAlteration { credential: None, ..set(user) };
     run(async {
         let node = open(&dir.0).await;
-        let before = frames(&node);
+        let before = entries(&node);
         let changes = BTreeMap::from([("producer_byte_rate".to_owned(), Some(1.0.into()))]);
         node.alter_quotas(vec![(of("u"), changes.clone()), (of("v"), changes)]).await.unwrap();
         assert_eq!(node.image().quotas().keys().collect::<Vec<_>>(), [&of("u"), &of("v")]);
-        assert_eq!(frames(&node), before + 1);
+        assert_eq!(entries(&node), before + 1);
 
         assert_eq!(node.alter_scram(vec![set("u"), set("v")]).await, Ok(vec![true, true]));
-        assert_eq!(frames(&node), before + 2);
+        assert_eq!(entries(&node), before + 2);
         // Proposed one behind the other: who comes second hears of the user who was gone, and the rest is done.
         let (first, second) = tokio::join!(
             node.alter_scram(vec![gone("u")]),
             node.alter_scram(vec![gone("u"), gone("v"), set("w")])
         );
         assert_eq!((first, second), (Ok(vec![true]), Ok(vec![false, true, true])));
-        assert_eq!(frames(&node), before + 4);
+        assert_eq!(entries(&node), before + 4);
         let users =
             |node: &Node<Waiter>| node.image().scram_credentials().keys().cloned().collect::<Vec<_>>();
         assert_eq!(users(&node), [("w".to_owned(), ScramMechanism::Sha256)]);
