@@ -120,13 +120,15 @@ impl Group {
         group.end(step.timers);
         let (id, epoch) = (group.id().clone(), group.epoch());
         let mut group = ClassicGroup::of_migrants(id, epoch, members, step.now.wall_ms, step.topics);
-        if !planted!(DowngradeNotWritten) {
+        if rebalances {
+            group.write_down_unassigned(step.out);
+        } else {
             group.write_down(step.out);
         }
-        group.begin(step);
-        if rebalances {
-            group.prepare_rebalance(step);
+        if planted!(DowngradeNotWritten) {
+            step.out.records.pop();
         }
+        group.begin(step);
         *self = Self::Classic(group);
     }
 

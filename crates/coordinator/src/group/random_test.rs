@@ -165,9 +165,10 @@ impl Classics {
         self.generation = 0;
     }
 
-    /// Of one generation nobody owns what another one owns. Who is of an older one has not heard yet, and can't commit.
+    /// Of one generation nobody owns what another one owns. Who is of an older one has not heard yet, and can't commit; nor can
+    /// who has to join.
     fn check_owners(&self) {
-        let consumers = self.consumers.iter().enumerate();
+        let consumers = self.consumers.iter().enumerate().filter(|(_, of)| of.generation > 0);
         let each = |(who, of): (usize, &Consumer)| {
             of.owns.iter().map(|partition| (who, (of.generation, *partition))).collect::<Vec<_>>()
         };

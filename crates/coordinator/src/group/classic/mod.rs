@@ -141,10 +141,18 @@ impl ClassicGroup {
 
     /// Has the group written down as it is.
     pub(super) fn write_down(&mut self, out: &mut Output) {
-        let metadata = Arc::new(self.metadata());
-        self.written = Some(metadata.clone());
-        let value = Some(Arc::unwrap_or_clone(metadata));
-        out.records.push(Record::Group { group: self.id.clone(), value });
+        self.write(self.metadata(), out);
+    }
+
+    /// Has the group written down as one whose members have something that no leader has assigned: whoever reads that has them
+    /// join again.
+    pub(super) fn write_down_unassigned(&mut self, out: &mut Output) {
+        self.write(GroupMetadata { leader: None, ..self.metadata() }, out);
+    }
+
+    fn write(&mut self, metadata: GroupMetadata, out: &mut Output) {
+        self.written = Some(Arc::new(metadata.clone()));
+        out.records.push(Record::Group { group: self.id.clone(), value: Some(metadata) });
     }
 
     /// What was written down of it last; none of a group that only commits offsets.
@@ -335,7 +343,8 @@ impl ClassicGroup {
         for id in ids {
             self.heard_of(step, &id);
         }
-        if self.members.len() > step.settings.size_max {
+        let is_unassigned = self.written.as_ref().is_some_and(|written| written.leader.is_none());
+        if self.members.len() > step.settings.size_max || is_unassigned && !self.members.is_empty() {
             self.prepare_rebalance(step);
         }
     }
