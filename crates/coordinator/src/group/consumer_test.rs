@@ -69,6 +69,33 @@ fn what_a_group_is_set_to_holds_from_a_members_next_heartbeat_on() {
     assert_eq!(desk.described().members.len(), 0);
 }
 
+/// Could break: each of thousands that join costs a look at all the others, or what is not computed at once never is.
+#[test]
+fn targets_of_a_large_group_are_computed_less_often_and_everybody_has_a_share_in_the_end() {
+    let mut desk = desk();
+    desk.topics.set("t", 1000);
+    let mut epochs: Vec<i32> = (0..400).map(|who| desk.told(&format!("m{who}"), 0, &[]).epoch).collect();
+    let group = desk.described();
+    assert_eq!((group.epoch, group.state), (401, "Assigning"));
+    assert!(group.target_epoch < 150, "computed {} times at one moment", group.target_epoch);
+    desk.pass(Duration::from_secs(1));
+    let mut owned = vec![Vec::new(); epochs.len()];
+    for _ in 0..4 {
+        for (who, epoch) in epochs.iter_mut().enumerate() {
+            let told = desk.told(&format!("m{who}"), *epoch, &owned[who]);
+            *epoch = told.epoch;
+            if let Some(assigned) = told.assignment {
+                owned[who] = assigned.values().flatten().copied().collect();
+            }
+        }
+    }
+    assert_eq!(desk.described().state, "Stable");
+    assert!(owned.iter().all(|numbers| (2..=3).contains(&numbers.len())));
+    let mut all: Vec<i32> = owned.into_iter().flatten().collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..1000).collect::<Vec<_>>());
+}
+
 /// Could break: it first gives up the partitions that it was asked for, while nobody may have those that it no longer reads.
 #[test]
 fn what_a_member_no_longer_reads_it_gives_up_at_once_beside_what_it_gives_up_already() {

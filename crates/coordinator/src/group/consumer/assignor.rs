@@ -1,6 +1,7 @@
 //! Who is to have which partitions: as even as may be, and as close to what was as that allows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use wire::primitive::Uuid;
@@ -61,21 +62,34 @@ fn uniform(readers: &[Reader], counts: &BTreeMap<Uuid, i32>) -> Targets {
     if is_same {
         cap(&mut shares, counts, &mut free);
     }
-    // What few can read goes first, so that it does not find them full.
-    let mut rest: Vec<(Uuid, i32)> = free.into_iter().collect();
-    let readers_of = |topic: Uuid| readers.iter().filter(|reader| reader.topics.contains(&topic)).count();
-    let by_topic: BTreeMap<Uuid, usize> = counts.keys().map(|topic| (*topic, readers_of(*topic))).collect();
-    rest.sort_by_key(|(topic, number)| (by_topic[topic], *topic, *number));
-    for partition in rest {
-        let can = shares.iter_mut().filter(|share| share.reader.topics.contains(&partition.0));
-        if let Some(least) = can.min_by_key(|share| share.has.len()) {
-            least.has.insert(partition);
-        }
-    }
+    distribute(&mut shares, free);
     if !is_same {
         balance(&mut shares);
     }
     shares.into_iter().map(|share| (share.reader.id.clone(), by_topics(share.has))).collect()
+}
+
+/// Each partition that nobody has goes to whoever has least of those that can read it. What few can read goes first, so that it
+/// does not find them full.
+fn distribute(shares: &mut [Share<'_>], free: BTreeSet<(Uuid, i32)>) {
+    let mut readers: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
+    for (place, share) in shares.iter().enumerate() {
+        for topic in &share.reader.topics {
+            readers.entry(*topic).or_default().push(place);
+        }
+    }
+    let mut order: Vec<(&Uuid, &Vec<usize>)> = readers.iter().collect();
+    order.sort_by_key(|(topic, readers)| (readers.len(), **topic));
+    let mut free = by_topics(free);
+    for (topic, readers) in order {
+        let size = |place: usize| Reverse((shares[place].has.len(), place));
+        let mut least: BinaryHeap<_> = readers.iter().map(|place| size(*place)).collect();
+        for number in free.remove(topic).unwrap_or_default() {
+            let Some(Reverse((size, place))) = least.pop() else { break };
+            shares[place].has.insert((*topic, number));
+            least.push(Reverse((size + 1, place)));
+        }
+    }
 }
 
 /// A member with what it gets.

@@ -138,6 +138,9 @@ impl ConsumerGroup {
         {
             return Err(ErrorCode::INCONSISTENT_GROUP_PROTOCOL);
         }
+        // Whoever asks is alive, whatever it is told.
+        self.heard_of(step, &id);
+        let member = &self.members[&id];
         // Who has still to give something up has joined already.
         if member.current.epoch < self.target_epoch.epoch && member.current.state != MemberState::Unrevoked {
             self.expect_rejoin(step, &id);
@@ -149,7 +152,6 @@ impl ConsumerGroup {
         if let Some(member) = self.members.get_mut(&id) {
             member.collects.clear(step.timers, timer);
         }
-        self.heard_of(step, &id);
         Ok(SyncReply {
             error: ErrorCode::NONE,
             protocol_type: sync.protocol_type.clone(),
@@ -183,13 +185,12 @@ impl ConsumerGroup {
 
     /// Whether somebody has anything that a member is to have.
     fn waits_for_others(&self, id: &Arc<str>, member: &Member) -> bool {
-        let taken = self.taken_by_others(id);
+        let current = &member.current;
         self.targets.get(id).into_iter().flatten().any(|(topic, numbers)| {
-            let assigned = member.current.assigned.get(topic);
-            let mut missing = numbers
-                .iter()
-                .filter(|number| !assigned.is_some_and(|assigned| assigned.contains_key(number)));
-            missing.any(|number| taken.contains(&(*topic, *number)))
+            let assigned = current.assigned.get(topic);
+            let is_missing = |number: &&i32| !assigned.is_some_and(|assigned| assigned.contains_key(number));
+            let mut missing = numbers.iter().filter(is_missing);
+            missing.any(|number| !self.holders.is_free_for(current, *topic, *number))
         })
     }
 

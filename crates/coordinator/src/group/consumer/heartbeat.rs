@@ -1,7 +1,5 @@
 //! One heartbeat: a member joins, says what is new, gives up and gets partitions, or leaves.
 
-use std::cell::LazyCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use wire::error::ErrorCode;
@@ -10,7 +8,6 @@ use wire::primitive::Uuid;
 use super::target::compiled;
 use super::{AWAY, ConsumerGroup, Member, Refusal, nothing, reconcile, refusal};
 use crate::group::command::{ConsumerBeat, ConsumerBeatReply};
-use crate::group::planted::planted;
 use crate::group::timers::About;
 use crate::group::{GroupSettings, Step};
 use crate::record::{
@@ -47,8 +44,10 @@ impl ConsumerGroup {
             }
             _ => self.check_member(beat)?,
         }
-        let regex =
-            beat.regex.as_ref().filter(|regex| !regex.is_empty() && !self.regexes.contains_key(*regex));
+        let regex = beat
+            .regex
+            .as_ref()
+            .filter(|regex| !regex.is_empty() && !self.subscribed.regexes().contains_key(*regex));
         regex.map_or(Ok(()), |regex| compiled(regex).map(drop))
     }
 
@@ -159,12 +158,12 @@ impl ConsumerGroup {
             known.map(|known| (known.topics.clone(), known.regex.clone())).unwrap_or_default();
         let mut has_changed = subscription.topics != topics || subscription.regex != regex_before;
         if let Some(regex) = &subscription.regex
-            && !self.regexes.contains_key(regex)
+            && !self.subscribed.regexes().contains_key(regex)
         {
             has_changed |= self.resolve(step, regex);
         }
         self.write(step, ConsumerRecord::Member { member: id.clone(), value: Some(subscription) });
-        if let Some(regex) = regex_before.filter(|regex| !self.is_used(regex)) {
+        if let Some(regex) = regex_before.filter(|regex| !self.subscribed.is_used(regex)) {
             self.write(step, ConsumerRecord::Regex { regex, value: None });
         }
         has_changed
@@ -181,32 +180,17 @@ impl ConsumerGroup {
         let member = &self.members[id];
         let current = &member.current;
         let target = self.targets.get(id).unwrap_or(nothing());
-        let reads = |topic| step.topics.name_of(topic).is_some_and(|name| self.reads(member, &name));
-        let is_dropped = |topic| has_changed && !reads(topic);
-        let next = {
-            // Looked up only for partitions that the member lacks: in most heartbeats it lacks none.
-            let taken = LazyCell::new(|| self.taken_by_others(id));
-            let is_free =
-                |topic: Uuid, number: i32| planted!(TakenIsFree) || !taken.contains(&(topic, number));
-            reconcile::next(current, target, self.target_epoch.epoch, owned, is_free, is_dropped)
+        let reads = |topic| {
+            let name = step.topics.name_of(topic);
+            name.is_some_and(|name| self.subscribed.has(&member.subscription, &name))
         };
+        let is_dropped = |topic| has_changed && !reads(topic);
+        let is_free = |topic: Uuid, number: i32| self.holders.is_free_for(current, topic, number);
+        let next = reconcile::next(current, target, self.target_epoch.epoch, owned, is_free, is_dropped);
         if next != *current {
             self.write(step, ConsumerRecord::Current { member: id.clone(), value: Some(next) });
         }
         self.watch_revocation(step, id);
-    }
-
-    /// What other members have, or have still to give up.
-    pub(super) fn taken_by_others(&self, id: &Arc<str>) -> HashSet<(Uuid, i32)> {
-        let others = self.members.iter().filter(|(other, _)| *other != id);
-        let held = others.flat_map(|(_, member)| {
-            let revoking = (!planted!(RevokingIsFree)).then_some(&member.current.revoking);
-            [Some(&member.current.assigned), revoking].into_iter().flatten()
-        });
-        let each = held.flat_map(|held| {
-            held.iter().flat_map(|(topic, numbers)| numbers.keys().map(|number| (*topic, *number)))
-        });
-        each.collect()
     }
 
     /// Whether a member may leave, for good or for a while.

@@ -30,13 +30,15 @@ impl ConsumerGroup {
                 assigned: held_since(&partitions, epoch),
                 ..CurrentAssignment::default()
             };
+            group.subscribed.change(None, Some(&subscription));
+            group.holders.change(&CurrentAssignment::default(), &current);
             group.members.insert(id.clone(), Member { subscription, current, ..Member::default() });
             group.targets.insert(id, partitions);
         }
         group.target_epoch = TargetEpoch { epoch, timestamp_ms: 0 };
         // Where nobody has assigned, targets are of no topics: whatever the first heartbeat says, the group's epoch is raised by it.
         let is_computed = migrants.are_settled || planted!(NeverAssigned);
-        let metadata_hash = if is_computed { group.metadata_hash(topics) } else { 0 };
+        let metadata_hash = if is_computed { group.subscribed.metadata_hash(topics) } else { 0 };
         group.epoch = GroupEpoch { epoch, metadata_hash };
         group
     }

@@ -11,9 +11,12 @@
 mod assignor;
 mod classic;
 mod heartbeat;
+mod holders;
 mod migration;
+mod pace;
 mod presence;
 mod reconcile;
+mod subscribed;
 mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +25,9 @@ use std::sync::Arc;
 use wire::error::ErrorCode;
 
 use self::assignor::Targets;
+use self::holders::Holders;
+use self::pace::Pace;
+use self::subscribed::Subscribed;
 use super::Step;
 use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets, NewOffset};
 use super::rewrite::Own;
@@ -85,8 +91,9 @@ pub(super) struct ConsumerGroup {
     targets: Targets,
     /// The member of each instance.
     instances: BTreeMap<Arc<str>, Arc<str>>,
-    /// What expressions stood for when they were looked at last.
-    regexes: BTreeMap<Arc<str>, ResolvedRegex>,
+    subscribed: Subscribed,
+    holders: Holders,
+    pace: Pace,
     /// The topics' version for which all of that was computed.
     topics_version: Option<u64>,
 }
@@ -100,7 +107,9 @@ impl ConsumerGroup {
             members: BTreeMap::new(),
             targets: Targets::new(),
             instances: BTreeMap::new(),
-            regexes: BTreeMap::new(),
+            subscribed: Subscribed::default(),
+            holders: Holders::default(),
+            pace: Pace::default(),
             topics_version: None,
         }
     }
@@ -114,7 +123,9 @@ impl ConsumerGroup {
                 if let Some(instance_id) = &subscription.instance_id {
                     self.instances.insert(instance_id.clone(), member.clone());
                 }
-                self.members.entry(member).or_default().subscription = subscription;
+                let known = self.members.entry(member).or_default();
+                self.subscribed.change(Some(&known.subscription), Some(&subscription));
+                known.subscription = subscription;
             }
             ConsumerRecord::Member { member, value: None } => self.forget(&member, timers),
             ConsumerRecord::Target { member, value: Some(partitions) } => {
@@ -122,21 +133,25 @@ impl ConsumerGroup {
             }
             ConsumerRecord::Target { member, value: None } => drop(self.targets.remove(&member)),
             ConsumerRecord::Current { member, value: Some(current) } => {
-                self.members.entry(member).or_default().current = current;
+                let known = self.members.entry(member).or_default();
+                self.holders.change(&known.current, &current);
+                known.current = current;
             }
             ConsumerRecord::Current { member, value: None } => {
                 if let Some(known) = self.members.get_mut(&member) {
+                    self.holders.change(&known.current, &CurrentAssignment::default());
                     known.current = CurrentAssignment::default();
                 }
             }
-            ConsumerRecord::Regex { regex, value: Some(value) } => drop(self.regexes.insert(regex, value)),
-            ConsumerRecord::Regex { regex, value: None } => drop(self.regexes.remove(&regex)),
+            ConsumerRecord::Regex { regex, value } => self.subscribed.set_regex(regex, value),
         }
     }
 
     fn forget(&mut self, id: &Arc<str>, timers: &mut Timers) {
         let Some(mut member) = self.members.remove(id) else { return };
         member.take_timers_down(&self.id, id, timers);
+        self.holders.change(&member.current, &CurrentAssignment::default());
+        self.subscribed.change(Some(&member.subscription), None);
         if let Some(instance_id) = member.subscription.instance_id
             && self.instances.get(&instance_id) == Some(id)
         {
@@ -171,7 +186,7 @@ impl ConsumerGroup {
         };
         let mut changes: Vec<(Own, ConsumerRecord)> = self.members.iter().map(member).collect();
         changes.push((Own(1, "".into()), ConsumerRecord::Epoch(Some(self.epoch))));
-        changes.extend(self.regexes.iter().map(regex));
+        changes.extend(self.subscribed.regexes().iter().map(regex));
         changes.extend(self.targets.iter().map(target));
         changes.push((Own(4, "".into()), ConsumerRecord::TargetEpoch(Some(self.target_epoch))));
         changes.extend(self.members.iter().map(current));
@@ -189,8 +204,8 @@ impl ConsumerGroup {
         );
         changes.push(ConsumerRecord::TargetEpoch(None));
         changes.extend(ids().map(|member| ConsumerRecord::Member { member, value: None }));
-        changes
-            .extend(self.regexes.keys().cloned().map(|regex| ConsumerRecord::Regex { regex, value: None }));
+        let regexes = self.subscribed.regexes().keys().cloned();
+        changes.extend(regexes.map(|regex| ConsumerRecord::Regex { regex, value: None }));
         changes.push(ConsumerRecord::Epoch(None));
         changes.into_iter().map(|change| Record::Consumer { group: self.id.clone(), change }).collect()
     }
@@ -231,13 +246,7 @@ impl ConsumerGroup {
 
     /// Whether a member reads the topic.
     pub(super) fn is_subscribed_to(&self, topic: &str) -> bool {
-        self.members.values().any(|member| self.reads(member, topic))
-    }
-
-    fn reads(&self, member: &Member, topic: &str) -> bool {
-        let of_regex = member.subscription.regex.as_ref().and_then(|regex| self.regexes.get(regex));
-        member.subscription.topics.contains(topic)
-            || of_regex.is_some_and(|found| found.topics.contains(topic))
+        self.subscribed.contains(topic)
     }
 
     pub(super) fn describe(&self) -> DescribedConsumerGroup {

@@ -77,15 +77,12 @@ impl ConsumerGroup {
             self.write(step, ConsumerRecord::Target { member: id.clone(), value: None });
             self.write(step, ConsumerRecord::Member { member: id.clone(), value: None });
         }
+        let regexes = self.subscribed.regexes().keys();
         let unused: Vec<Arc<str>> =
-            self.regexes.keys().filter(|regex| !self.is_used(regex)).cloned().collect();
+            regexes.filter(|regex| !self.subscribed.is_used(regex)).cloned().collect();
         for regex in unused {
             self.write(step, ConsumerRecord::Regex { regex, value: None });
         }
         self.advance(step);
-    }
-
-    pub(super) fn is_used(&self, regex: &Arc<str>) -> bool {
-        self.members.values().any(|member| member.subscription.regex.as_ref() == Some(regex))
     }
 }

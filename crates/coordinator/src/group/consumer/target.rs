@@ -1,11 +1,9 @@
 //! The group's epoch, and what each member is to have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::Hasher;
 use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
-use twox_hash::XxHash64;
 use wire::error::ErrorCode;
 use wire::primitive::Uuid;
 
@@ -20,7 +18,7 @@ const REGEX_BYTES_MAX: usize = 1 << 20;
 impl ConsumerGroup {
     /// Another epoch of the group.
     pub(super) fn advance(&mut self, step: &mut Step<'_>) {
-        let metadata_hash = self.metadata_hash(step.topics);
+        let metadata_hash = self.subscribed.metadata_hash(step.topics);
         let epoch = self.epoch.epoch.saturating_add(1);
         self.write(step, ConsumerRecord::Epoch(Some(GroupEpoch { epoch, metadata_hash })));
         step.out.rebalanced += 1;
@@ -37,13 +35,13 @@ impl ConsumerGroup {
             // The first epoch of a group is its own, the next its first member's.
             self.advance(step);
         }
-        if has_changed || is_new && self.metadata_hash(step.topics) != self.epoch.metadata_hash {
+        if has_changed || is_new && self.subscribed.metadata_hash(step.topics) != self.epoch.metadata_hash {
             self.advance(step);
         }
     }
 
     fn resolve_all(&mut self, step: &mut Step<'_>) {
-        let regexes: Vec<Arc<str>> = self.regexes.keys().cloned().collect();
+        let regexes: Vec<Arc<str>> = self.subscribed.regexes().keys().cloned().collect();
         for regex in regexes {
             self.resolve(step, &regex);
         }
@@ -54,7 +52,7 @@ impl ConsumerGroup {
         // It was one when it was subscribed to.
         let Ok(compiled) = compiled(regex) else { return false };
         let topics: Names = step.topics.names().into_iter().filter(|name| compiled.is_match(name)).collect();
-        if self.regexes.get(regex).is_some_and(|known| known.topics == topics) {
+        if self.subscribed.regexes().get(regex).is_some_and(|known| known.topics == topics) {
             return false;
         }
         let value = Some(ResolvedRegex { topics, timestamp_ms: step.now.wall_ms });
@@ -62,35 +60,18 @@ impl ConsumerGroup {
         true
     }
 
-    /// All that any member reads.
-    fn subscribed(&self) -> Names {
-        let by_name = self.members.values().flat_map(|member| member.subscription.topics.iter().cloned());
-        let by_regex = self.regexes.values().flat_map(|found| found.topics.iter().cloned());
-        by_name.chain(by_regex).collect()
-    }
-
-    /// Tells whether topics have come, gone or grown, or replicas stand in other racks: as in Kafka, though no assignor asks for
-    /// these. It is written down, so that it may never be another for the same topics.
-    pub(super) fn metadata_hash(&self, topics: &dyn Topics) -> i64 {
-        let mut hasher = XxHash64::with_seed(0);
-        for name in self.subscribed() {
-            if let Some((id, count)) = topics.by_name(&name) {
-                hasher.write(&id.0);
-                hasher.write(&count.to_be_bytes());
-                hash_racks(&mut hasher, topics, id, count);
-            }
-        }
-        hasher.finish().cast_signed()
-    }
-
-    /// Computes what everybody is to have, if that was done for an older epoch.
+    /// Computes what everybody is to have, if that was done for an older epoch; in a large group not always at once: whoever is
+    /// heard of later sees to it.
     pub(super) fn retarget(&mut self, step: &mut Step<'_>) {
-        if self.epoch.epoch <= self.target_epoch.epoch {
+        let now = step.now.monotonic;
+        if !self.has_to_assign() || !self.pace.allows(now) {
             return;
         }
         let mut counts: BTreeMap<Uuid, i32> = BTreeMap::new();
         let readers: Vec<Reader> =
             self.members.keys().map(|id| self.reader(id, step.topics, &mut counts)).collect();
+        let partitions: i32 = counts.values().sum();
+        self.pace.charge(now, readers.len() + usize::try_from(partitions).unwrap_or(0));
         let targets = assignor::assign(self.assignor(), &readers, &counts);
         for (member, target) in targets {
             if self.targets.get(&member) != Some(&target) {
@@ -103,9 +84,7 @@ impl ConsumerGroup {
 
     fn reader(&self, id: &Arc<str>, topics: &dyn Topics, counts: &mut BTreeMap<Uuid, i32>) -> Reader {
         let member = &self.members[id];
-        let by_regex = member.subscription.regex.as_ref().and_then(|regex| self.regexes.get(regex));
-        let names =
-            member.subscription.topics.iter().chain(by_regex.into_iter().flat_map(|found| &found.topics));
+        let names = self.subscribed.of(&member.subscription);
         let mut read = BTreeSet::new();
         for (topic, count) in names.filter_map(|name| topics.by_name(name)) {
             read.insert(topic);
@@ -116,17 +95,6 @@ impl ConsumerGroup {
             instance_id: member.subscription.instance_id.clone(),
             topics: read,
             before: self.targets.get(id).cloned().unwrap_or_default(),
-        }
-    }
-}
-
-/// Without racks nothing: what was written down before there were any still holds.
-fn hash_racks(hasher: &mut XxHash64, topics: &dyn Topics, topic: Uuid, partitions: i32) {
-    for partition in 0..partitions {
-        for rack in topics.racks(topic, partition) {
-            hasher.write(&partition.to_be_bytes());
-            hasher.write(&(rack.len() as u64).to_be_bytes());
-            hasher.write(rack.as_bytes());
         }
     }
 }
