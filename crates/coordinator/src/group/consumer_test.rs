@@ -69,6 +69,16 @@ fn what_a_group_is_set_to_holds_from_a_members_next_heartbeat_on() {
     assert_eq!(desk.described().members.len(), 0);
 }
 
+#[test]
+fn a_member_that_reads_more_than_a_batch_could_hold_is_refused_and_leaves_no_trace() {
+    let mut desk = desk();
+    let names = |count: usize| (0..count).map(|number| format!("topic-{number:0200}").into()).collect();
+    let large = |count| ConsumerBeat { topics: Some(names(count)), ..beat("a", 0, &[]) };
+    assert_eq!(desk.try_beat(large(5000)), Err(ErrorCode::UNKNOWN_SERVER_ERROR));
+    assert!(desk.log.is_empty());
+    assert_eq!(desk.try_beat(large(2000)).unwrap().epoch, 2);
+}
+
 /// Could break: each of thousands that join costs a look at all the others, or what is not computed at once never is.
 #[test]
 fn targets_of_a_large_group_are_computed_less_often_and_everybody_has_a_share_in_the_end() {

@@ -185,6 +185,25 @@ fn a_commit_that_no_batch_could_hold_is_refused_whole_and_one_that_barely_fits_i
 }
 
 #[test]
+fn a_static_member_that_comes_back_with_more_than_a_batch_could_hold_has_the_group_rebalanced() {
+    let mut desk = Desk::new();
+    let ticket = desk.ask(join("", Some("i"), 1));
+    desk.pass(DELAY * 2);
+    let first = desk.joined(ticket);
+    let synced = desk.ask(sync(&first.member_id, 1, Vec::new()));
+    assert_eq!(desk.synced(synced).error, ErrorCode::NONE);
+    let written = desk.log.len();
+    let mut large = joining("", Some("i"), 2);
+    large.protocols[0].metadata = vec![0; 1_100_000].into();
+    let ticket = desk.ask(Command::Join(large));
+    let again = desk.joined(ticket);
+    assert_eq!((again.error, again.generation), (ErrorCode::NONE, 2));
+    let refused = desk.ask(sync(&again.member_id, 2, Vec::new()));
+    assert_eq!(desk.synced(refused).error, ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert_eq!(desk.log.len(), written, "nothing that can't be");
+}
+
+#[test]
 fn a_generation_that_no_batch_could_hold_is_refused_and_its_members_join_again() {
     let mut desk = Desk::new();
     let large = |member: &str, random| {

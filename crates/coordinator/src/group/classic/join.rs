@@ -139,7 +139,10 @@ impl ClassicGroup {
         self.heard_of(step, &member_id);
         self.update(step, ticket, &member_id, join);
         match self.state {
-            State::Stable if self.select_protocol() == self.protocol => {
+            // What is too large to be written down is not: it goes the way of a generation that is.
+            State::Stable
+                if self.select_protocol() == self.protocol && !self.exceeds_batch(self.metadata()) =>
+            {
                 let is_leader = self.leader.as_ref() == Some(&member_id);
                 let mut reply = self.join_reply(&member_id, is_leader && can_skip);
                 reply.skips_assignment = is_leader && can_skip;

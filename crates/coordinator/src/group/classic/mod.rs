@@ -28,7 +28,7 @@ pub(super) use self::migration::NotMigratable;
 use super::command::{CommitOffsets, DescribedGroup, DescribedMember, JoinReply, Protocol, Reply, SyncReply};
 use super::embedded::{self, CONSUMER};
 use super::timers::{About, Timer, Timers};
-use super::{Output, Step};
+use super::{Output, Step, exceeds_batch};
 use crate::record::{GroupMetadata, Record};
 
 /// What a group does.
@@ -159,6 +159,11 @@ impl ClassicGroup {
     pub(super) fn written(&self) -> Option<Record> {
         let value = Some(self.written.as_deref()?.clone());
         Some(Record::Group { group: self.id.clone(), value })
+    }
+
+    /// Whether no record batch could hold the group as `metadata` has it.
+    fn exceeds_batch(&self, metadata: GroupMetadata) -> bool {
+        exceeds_batch(Record::Group { group: self.id.clone(), value: Some(metadata) }.bytes())
     }
 
     fn metadata(&self) -> GroupMetadata {

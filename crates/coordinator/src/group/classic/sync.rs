@@ -7,9 +7,8 @@ use bytes::Bytes;
 use wire::error::ErrorCode;
 
 use super::{ClassicGroup, State, answer_sync};
+use crate::group::Step;
 use crate::group::command::{Reply, Sync, SyncReply, Ticket};
-use crate::group::{Step, exceeds_batch};
-use crate::record::Record;
 
 impl ClassicGroup {
     /// A member asks for its assignment; its reply may come later.
@@ -78,8 +77,7 @@ impl ClassicGroup {
         for member in &mut metadata.members {
             member.assignment = assignments.get(&member.member_id).cloned().unwrap_or_default();
         }
-        let record = Record::Group { group: self.id.clone(), value: Some(metadata) };
-        exceeds_batch(record.bytes())
+        self.exceeds_batch(metadata)
     }
 
     /// A member has asked for its assignment; when all have, nobody is waited for any more.

@@ -9,9 +9,10 @@ use super::target::compiled;
 use super::{AWAY, ConsumerGroup, Member, Refusal, nothing, reconcile, refusal};
 use crate::group::command::{ConsumerBeat, ConsumerBeatReply};
 use crate::group::timers::About;
-use crate::group::{GroupSettings, Step};
+use crate::group::{GroupSettings, Step, exceeds_batch};
 use crate::record::{
-    ConsumerRecord, CurrentAssignment, Held, MemberSubscription, Partitions, held_since, partitions_of,
+    ConsumerRecord, CurrentAssignment, Held, MemberSubscription, Partitions, Record, held_since,
+    partitions_of,
 };
 
 impl ConsumerGroup {
@@ -44,11 +45,23 @@ impl ConsumerGroup {
             }
             _ => self.check_member(beat)?,
         }
+        if beat.topics.is_some() && self.is_too_large(beat) {
+            let message = "The server experienced an unexpected error when processing the request.";
+            return Err(refusal(ErrorCode::UNKNOWN_SERVER_ERROR, message));
+        }
         let regex = beat
             .regex
             .as_ref()
             .filter(|regex| !regex.is_empty() && !self.subscribed.regexes().contains_key(*regex));
         regex.map_or(Ok(()), |regex| compiled(regex).map(drop))
+    }
+
+    /// Whether what a member reads could not be written down in one record batch with what it is to have: refused, as in Kafka, before
+    /// it is decided.
+    fn is_too_large(&self, beat: &ConsumerBeat) -> bool {
+        let value = Some(subscription(MemberSubscription::default(), beat));
+        let change = ConsumerRecord::Member { member: beat.member_id.clone(), value };
+        exceeds_batch(2 * Record::Consumer { group: self.id.clone(), change }.bytes())
     }
 
     fn check_member(&self, beat: &ConsumerBeat) -> Result<(), Refusal> {
