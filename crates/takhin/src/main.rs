@@ -13,6 +13,7 @@ mod data_dir;
 mod data_dir_test;
 mod logging;
 mod output;
+mod progress;
 mod serve;
 mod signals;
 mod started_with;

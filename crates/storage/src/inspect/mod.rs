@@ -20,4 +20,4 @@ mod walk;
 pub use dump::{DumpError, dump};
 pub use line::{Line, Value};
 pub use report::{Finding, Part, Report};
-pub use verify::{EntryCheck, verify};
+pub use verify::{EntryCheck, LookedAt, verify};

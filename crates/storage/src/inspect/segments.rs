@@ -11,8 +11,14 @@ use crate::checkpoint::{PartitionRecord, SegmentRecord};
 use crate::partition_log::offset_index::IndexEntry;
 use crate::partition_log::{LeaderEpochs, dir_name, file_name, index_file};
 
-/// Checks every segment of a partition.
-pub(super) fn verify(disk: &dyn Disk, root: &Path, record: &PartitionRecord, report: &mut Report) {
+/// Checks every segment of a partition; `looked_at` is told of how many bytes of segments the report is.
+pub(super) fn verify(
+    disk: &dyn Disk,
+    root: &Path,
+    record: &PartitionRecord,
+    report: &mut Report,
+    looked_at: &mut dyn FnMut(u64),
+) {
     let dir = root.join(dir_name(record.partition));
     let epochs = LeaderEpochs::of(record.epochs.as_deref().unwrap_or_default());
     let mut expected = record.log_start;
@@ -30,6 +36,7 @@ pub(super) fn verify(disk: &dyn Disk, root: &Path, record: &PartitionRecord, rep
         let mut check = Check { path: &path, base_offset: *base_offset, segment, epochs: &epochs, index };
         check.batches(disk, report).unwrap_or_else(|error| report.unreadable(&error));
         check.index.report(&index_path, report);
+        looked_at(report.segments.bytes);
     }
     if expected < record.stored_end {
         let what = format!("offsets {expected} to {} are in no segment", record.stored_end - 1);

@@ -15,13 +15,21 @@ use crate::wal;
 /// Looks into an entry of the write-ahead log, whose bytes storage does not know; the error says what is wrong.
 pub type EntryCheck<'a> = &'a dyn Fn(&Bytes) -> Result<(), String>;
 
+/// Told how many bytes of segments were looked at, and of how many, every now and then.
+pub type LookedAt<'a> = &'a mut dyn FnMut(u64, u64);
+
 /// Checks every frame, record, batch and index entry below `dir`, and that they fit each other.
 ///
 /// Cost: reads everything once; memory for one file's window, the checkpoint, and an index per WAL entry.
 ///
 /// # Errors
 /// When `dir` itself can't be listed. What can't be read below is in the report.
-pub fn verify(disk: &dyn Disk, dir: &Path, check_entry: EntryCheck<'_>) -> Result<Report, DiskError> {
+pub fn verify(
+    disk: &dyn Disk,
+    dir: &Path,
+    check_entry: EntryCheck<'_>,
+    looked_at: LookedAt<'_>,
+) -> Result<Report, DiskError> {
     let names: BTreeSet<String> = disk.list(dir)?.into_iter().collect();
     let mut report = Report::default();
     let mut shards = Vec::new();
@@ -47,8 +55,11 @@ pub fn verify(disk: &dyn Disk, dir: &Path, check_entry: EntryCheck<'_>) -> Resul
             report.damage(&dir.join("wal"), 0, what);
         }
     }
+    let segments = state.partitions.values().flat_map(|record| record.segments.values());
+    let total = segments.map(|segment| segment.synced).sum();
     for record in state.partitions.values() {
-        segments::verify(disk, &root, record, &mut report);
+        let looked_at = &mut |bytes| looked_at(bytes, total);
+        segments::verify(disk, &root, record, &mut report, looked_at);
     }
     if names.contains("partitions") {
         left_over(disk, &root, &state, &mut report).unwrap_or_else(|error| report.unreadable(&error));

@@ -8,7 +8,12 @@ use storage::inspect::{Line, Report, dump, verify};
 use crate::directory::Directory;
 
 fn report(directory: &Directory) -> Report {
-    verify(&RealDisk, &directory.scratch.0, &|_| Ok(())).unwrap()
+    let mut looked_at = (0, 0);
+    let report =
+        verify(&RealDisk, &directory.scratch.0, &|_| Ok(()), &mut |bytes, total| looked_at = (bytes, total))
+            .unwrap();
+    assert_eq!(looked_at, (report.segments.bytes, report.segments.bytes), "told to the end");
+    report
 }
 
 fn lines(path: &Path, with_records: bool) -> Vec<Line> {

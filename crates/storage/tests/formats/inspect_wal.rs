@@ -44,7 +44,7 @@ fn report(scratch: &Scratch) -> Report {
         true => Ok(()),
         false => Err("mixed".to_owned()),
     };
-    verify(&RealDisk, &scratch.0, &check).unwrap()
+    verify(&RealDisk, &scratch.0, &check, &mut |_, _| {}).unwrap()
 }
 
 fn lines(path: &Path) -> Vec<Line> {

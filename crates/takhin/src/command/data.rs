@@ -18,6 +18,7 @@ use crate::{
     cli::{DataCommand, OutputArgs, OutputForm},
     data_dir::DataDir,
     output::{self, Output, Table},
+    progress::{Progress, Unit},
 };
 
 /// Runs `takhin data …`.
@@ -34,8 +35,14 @@ pub(crate) fn run(command: &DataCommand) -> Result<()> {
 fn verify(dir: &Path, form: &OutputArgs) -> Result<()> {
     let unchecked = |why: String| UsageError(format!("{why}: not checked"));
     let _held = DataDir::open_existing(&RealDisk, dir).map_err(|error| unchecked(error.to_string()))?;
-    let report =
-        inspect::verify(&RealDisk, dir, &check_entry).map_err(|error| unchecked(error.to_string()))?;
+    let progress = Progress::new("segments", Unit::Bytes, false);
+    let looked_at = &mut |bytes, total| {
+        progress.set_total(total);
+        progress.set(bytes);
+    };
+    let report = inspect::verify(&RealDisk, dir, &check_entry, looked_at);
+    drop(progress);
+    let report = report.map_err(|error| unchecked(error.to_string()))?;
     Output::new(form).value(&report_json(&report), |out| report_table(&report, out))?;
     output::finish()?;
     match report.damages.len() {

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, BufReader, IsTerminal, Read},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use super::UsageError;
 use crate::{
     cli::ProduceArgs,
     output::{self, Output},
+    progress::{Progress, Unit},
 };
 
 /// Bytes that are read from standard input at a time.
@@ -59,6 +60,7 @@ pub(crate) fn run(arguments: &ProduceArgs) -> Result<()> {
     }
     session.flush()?;
     let (records, batches) = (session.records, session.batches);
+    drop(session);
     let json = json!({ "topic": arguments.topic, "records": records, "batches": batches });
     Output::new(&arguments.output).value(&json, |out| {
         writeln!(out, "{records} records in {batches} batches to topic {}", arguments.topic)
@@ -77,6 +79,7 @@ struct Session<'a> {
     filling: BTreeMap<i32, Builder>,
     records: u64,
     batches: u64,
+    progress: Progress,
 }
 
 impl<'a> Session<'a> {
@@ -96,8 +99,22 @@ impl<'a> Session<'a> {
         }
         let compression = Compression::from(arguments.compression);
         let producer = Producer::new(ProducerOptions { acks: arguments.acks, compression });
-        let filling = BTreeMap::new();
-        Ok(Self { arguments, client, producer, partitions, keyless: 0, filling, records: 0, batches: 0 })
+        // Who types sees what was typed.
+        let progress = match io::stdin().is_terminal() {
+            true => Progress::hidden(),
+            false => Progress::new("sent", Unit::Records, false),
+        };
+        Ok(Self {
+            arguments,
+            client,
+            producer,
+            partitions,
+            keyless: 0,
+            filling: BTreeMap::new(),
+            records: 0,
+            batches: 0,
+            progress,
+        })
     }
 
     /// Puts a line into the batch of its partition; a full batch goes first.
@@ -146,6 +163,7 @@ impl<'a> Session<'a> {
         let Some(batch) = self.filling.remove(&partition) else { return Ok(()) };
         self.producer.send(&mut self.client, &self.arguments.topic, partition, batch)?;
         self.batches += 1;
+        self.progress.set(self.records);
         if partition == self.keyless {
             self.keyless = (self.keyless + 1) % self.partitions;
         }

@@ -12,7 +12,10 @@ use client::{At, Client, Consumer};
 use env::Instant;
 
 use self::printer::Printer;
-use crate::cli::{ConsumeArgs, Partitions, Start};
+use crate::{
+    cli::{ConsumeArgs, Partitions, Start},
+    progress::{Progress, Unit},
+};
 
 /// Longest that one fetch waits for records.
 const WAIT: Duration = Duration::from_millis(500);
@@ -45,11 +48,18 @@ struct Reading<'a> {
     last_record: Instant,
     /// How far each partition's records have been printed, those included that have been read to their end.
     printed: BTreeMap<i32, i64>,
+    /// Of what there is to the end.
+    progress: Progress,
 }
 
 impl<'a> Reading<'a> {
     fn new(arguments: &'a ConsumeArgs, ends: Option<BTreeMap<i32, i64>>) -> Self {
+        let progress = match ends {
+            Some(_) => Progress::new("read", Unit::Records, true),
+            None => Progress::hidden(),
+        };
         Self {
+            progress,
             arguments,
             ends,
             consumer: Consumer::new(&arguments.topic, []),
@@ -65,6 +75,14 @@ impl<'a> Reading<'a> {
         // Joining a group takes time in which no record can come.
         self.last_record = Instant::now();
         self.consumer = Consumer::new(&self.arguments.topic, offsets);
+        self.progress.begin(self.left());
+    }
+
+    /// Offsets that are still to be read up to the ends, if there are any.
+    fn left(&self) -> u64 {
+        let ends = self.ends.iter().flatten();
+        let left = ends.filter_map(|(partition, end)| Some(end - self.printed.get(partition)?));
+        left.map(|left| u64::try_from(left).unwrap_or(0)).sum()
     }
 
     /// Waits a moment for records and prints them; breaks at the end.
@@ -109,6 +127,7 @@ impl<'a> Reading<'a> {
             let end = self.ends.as_ref().and_then(|ends| ends.get(partition)).copied();
             self.printed.insert(*partition, position.next.min(end.unwrap_or(i64::MAX)));
         }
+        self.progress.set_left(self.left());
         Ok(())
     }
 }
