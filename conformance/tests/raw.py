@@ -179,6 +179,28 @@ def producer_id(connection):
     return answer["ProducerId"], answer["ProducerEpoch"]
 
 
+def beats(connection, members, **more):
+    """A heartbeat of each member (KIP-848), a hundred on their way at a time. `members` has, by group and member id, its epoch and what
+    it was told to have, which it says that it has."""
+    names = list(members)
+    for at in range(0, len(names), 100):
+        sent = []
+        for group, name in names[at : at + 100]:
+            epoch, has = members[group, name]
+            body = {"GroupId": group, "MemberId": name, "MemberEpoch": epoch, "TopicPartitions": has, **more}
+            sent.append((group, name, connection.send("ConsumerGroupHeartbeat", 1, **body)))
+        for group, name, correlation_id in sent:
+            answer = connection.receive("ConsumerGroupHeartbeat", 1, correlation_id)
+            assert answer["ErrorCode"] == 0, answer
+            told = answer["Assignment"]
+            members[group, name] = (answer["MemberEpoch"], told["TopicPartitions"] if told else members[group, name][1])
+
+
+def partitions_of(members):
+    """The partitions' numbers that each of the members of `beats` has."""
+    return [[p for topic in has for p in topic["Partitions"]] for _, has in members.values()]
+
+
 def fetch(
     connection,
     topic,

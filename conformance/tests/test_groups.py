@@ -282,3 +282,33 @@ def log_start(broker, topic):
     """The largest log start of all partitions."""
     page = watch.metrics(broker)
     return max(n for labels, n in page["takhin_storage_log_start_offset"] if labels["topic"] == topic)
+
+
+def test_thousands_join_one_group_at_once(start_broker, topic_name):
+    """Could break: each member looks at all the others, or who gets nothing at first never does; and there is no end of them."""
+    broker = start_broker({"group.consumer.max.size": 2000})
+    topic, group = create(broker, topic_name(), partitions=500), "thousands"
+    members = {(group, f"member-{n}"): (0, []) for n in range(2000)}
+    first = {"RebalanceTimeoutMs": 60_000, "SubscribedTopicNames": [topic]}
+
+    def is_shared():
+        numbers = raw.partitions_of(members)
+        return sorted(p for of in numbers for p in of) == list(range(500)) and max(map(len, numbers)) == 1
+
+    with raw.Connection(broker, timeout=60) as connection:
+        connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=[group])
+        asked = [{"GroupId": group, "Topics": None}]
+        while connection.ask("OffsetFetch", 8, Groups=asked)["Groups"][0]["ErrorCode"]:
+            time.sleep(0.05)
+        raw.beats(connection, members, **first)
+        for _ in range(20):
+            if is_shared():
+                break
+            raw.beats(connection, members)
+        assert is_shared()
+        one_more = {"GroupId": group, "MemberId": "one-more", "MemberEpoch": 0, "TopicPartitions": [], **first}
+        answer = connection.ask("ConsumerGroupHeartbeat", 1, **one_more)
+        assert (answer["ErrorCode"], answer["ErrorMessage"]) == (
+            81,
+            "The consumer group has reached its maximum capacity of 2000 members.",
+        )

@@ -1,6 +1,6 @@
 //! Our errors to Kafka's codes: the only place, and exhaustive.
 
-use cluster::node::{AlterTopicError, CreatePartitionsError, CreateTopicError, DeleteTopicError};
+use cluster::node::{CreatePartitionsError, CreateTopicError, DeleteTopicError};
 use cluster::shard::outcome::{ProposeError, Refused};
 use storage::partition_log::ReadError;
 use wire::error::ErrorCode;
@@ -50,14 +50,6 @@ pub(crate) fn create_partitions(error: &CreatePartitionsError) -> ErrorCode {
         CreatePartitionsError::There(_) => ErrorCode::INVALID_PARTITIONS,
         CreatePartitionsError::WritesRefused(_) => ErrorCode::KAFKA_STORAGE_ERROR,
         CreatePartitionsError::Propose(error) => propose(error),
-    }
-}
-
-/// A topic whose configs were not changed.
-pub(crate) fn alter_topic(error: &AlterTopicError) -> ErrorCode {
-    match error {
-        AlterTopicError::Unknown => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
-        AlterTopicError::Propose(error) => propose(error),
     }
 }
 

@@ -5,6 +5,7 @@
 //! answered exists whole, and one that was not may exist all the same, as in Kafka.
 
 mod change;
+mod configs;
 mod described;
 mod growth;
 mod opened;
@@ -30,10 +31,7 @@ use tokio::sync::Notify;
 use crate::commit::{CommitLimits, CommitListener, Committer};
 use crate::log_config::{LogConfig, LogConfigs};
 use crate::metadata::machine::{MetadataMachine, SharedImage};
-use crate::metadata::{
-    Applied, ConfigChanges, ConfigKind, Image, NameError, Record, RecordError, Topic, TopicRecord,
-    check_topic_name,
-};
+use crate::metadata::{Applied, Image, NameError, Record, RecordError, Topic, TopicRecord, check_topic_name};
 use crate::partitions::Partitions;
 use crate::producer_expiry;
 use crate::replay::Replay;
@@ -46,6 +44,7 @@ use crate::shard::wal_mailbox::WalClient;
 use crate::stats::NodeStats;
 use crate::storekeeper::Storekeeper;
 
+pub use configs::ConfigAlteration;
 pub use described::MetadataLog;
 pub use growth::CreatePartitionsError;
 pub(crate) use opened::Opened;
@@ -170,17 +169,6 @@ pub enum CreateTopicError {
 /// A topic was not deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteTopicError {
-    /// There is none with this id.
-    #[error("there is no topic with this id")]
-    Unknown,
-    /// It could not be committed.
-    #[error(transparent)]
-    Propose(#[from] ProposeError),
-}
-
-/// A topic's configs were not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum AlterTopicError {
     /// There is none with this id.
     #[error("there is no topic with this id")]
     Unknown,
@@ -438,41 +426,6 @@ impl<W: 'static> Node<W> {
             return Err(DeleteTopicError::Unknown);
         };
         self.tell_data_shard(entry::partitions_deleted(partitions_of(&topic))).await?;
-        Ok(())
-    }
-
-    /// Changes configs of a topic: new values by name, `None` for the default. Whoever asks has checked them.
-    ///
-    /// # Errors
-    /// [`AlterTopicError`].
-    pub async fn alter_topic_configs(
-        &self,
-        id: TopicId,
-        changes: ConfigChanges,
-    ) -> Result<(), AlterTopicError> {
-        let Applied::TopicConfigsChanged(_) =
-            self.change(Record::TopicConfigsChanged { id, changes }).await?
-        else {
-            return Err(AlterTopicError::Unknown);
-        };
-        // What was kept may be too old now, though nobody writes.
-        self.stir.stir();
-        Ok(())
-    }
-
-    /// Changes configs of what is no topic, likewise.
-    ///
-    /// # Errors
-    /// When it was not committed, as far as is known.
-    pub async fn alter_configs(
-        &self,
-        kind: ConfigKind,
-        name: String,
-        changes: ConfigChanges,
-    ) -> Result<(), ProposeError> {
-        self.change(Record::ConfigsChanged { kind, name, changes }).await?;
-        // A broker's are the defaults of topics.
-        self.stir.stir();
         Ok(())
     }
 

@@ -11,11 +11,13 @@ use std::time::Duration;
 use batch::WaitSettings;
 use cluster::commit::{Commit, CommitListener, Committed, NewItem, Rewrite, TopicWait};
 use cluster::log_config::LogConfig;
-use cluster::metadata::{QuotaEntity, QuotaEntityType, ScramCredential, ScramMechanism};
-use cluster::node::{CreatePartitionsError, CreateTopicError, NewTopic, Node, NodeOptions, ScramAlteration};
+use cluster::metadata::{ConfigKind, QuotaEntity, QuotaEntityType, ScramCredential, ScramMechanism};
+use cluster::node::{
+    ConfigAlteration, CreatePartitionsError, CreateTopicError, NewTopic, Node, NodeOptions, ScramAlteration,
+};
 use cluster::shard::outcome::{Appended, Refused};
 use env::disk::RealDisk;
-use storage::id::PartitionId;
+use storage::id::{PartitionId, TopicId};
 use storage::partition_log::producers::ProducerEntry;
 use tokio::sync::oneshot;
 use wire::record::{Builder, Compression, Limits};
@@ -352,6 +354,20 @@ fn what_is_altered_together_is_one_entry() {
         let users =
             |node: &Node<Waiter>| node.image().scram_credentials().keys().cloned().collect::<Vec<_>>();
         assert_eq!(users(&node), [("w".to_owned(), ScramMechanism::Sha256)]);
+
+        node.create_topic(topic("t", 1)).await.unwrap();
+        let id = node.image().topic("t").unwrap().id;
+        let before = entries(&node);
+        let set = || BTreeMap::from([("retention.ms".to_owned(), Some("1000".to_owned()))]);
+        let altered = node.alter_configs(vec![
+            ConfigAlteration::Topic(id, set()),
+            ConfigAlteration::Topic(TopicId([9; 16]), set()),
+            ConfigAlteration::Other(ConfigKind::Group, "g".to_owned(), set()),
+        ]);
+        assert_eq!(altered.await, Ok(vec![true, false, true]));
+        assert_eq!(entries(&node), before + 1);
+        assert_eq!(node.image().topic("t").unwrap().configs["retention.ms"], "1000");
+        assert_eq!(node.image().configs(ConfigKind::Group, "g")["retention.ms"], "1000");
     });
 }
 

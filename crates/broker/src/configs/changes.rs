@@ -4,13 +4,13 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
-use cluster::metadata::ConfigKind;
+use cluster::node::ConfigAlteration;
 use wire::error::ErrorCode;
 
 use super::loggers::{self, LevelChange};
 use super::resource::Resource;
-use super::{Refusal, invalid_request, topic};
-use crate::api::NAMED_MAX;
+use super::{Refusal, invalid_request, too_many_changes, topic};
+use crate::api::{CHANGES_MAX, NAMED_MAX};
 use crate::error_map;
 use crate::server::Broker;
 
@@ -64,53 +64,71 @@ fn no_topic(name: &str) -> Refusal {
     (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, format!("The topic '{name}' does not exist."))
 }
 
-/// Changes a resource's configs, or only says whether it could; comes back when that is committed.
+/// What of a resource's configs is to change, if anything is, once it is checked.
 ///
 /// What is wrong in itself is said first, also of a topic that is not there.
-pub(crate) async fn change(
+pub(crate) fn checked(
     broker: &Broker,
     resource: Resource<'_>,
-    validate_only: bool,
     changes_of: impl FnOnce(&BTreeMap<String, String>) -> Result<Changes, Refusal>,
-) -> Result<(), Refusal> {
-    match resource {
-        Resource::Topic(name) => change_topic(broker, name, validate_only, changes_of).await,
-        Resource::Other(kind, name) => change_other(broker, kind, name, validate_only, changes_of).await,
-    }
+) -> Result<Option<ConfigAlteration>, Refusal> {
+    let alteration = match resource {
+        Resource::Topic(name) => {
+            let topic = broker.node().image().topic(name).cloned();
+            let none = BTreeMap::new();
+            let configs = topic.as_ref().map_or(&none, |topic| &topic.configs);
+            let changes = changes_of(configs)?;
+            check_changed(&changes, configs)?;
+            let topic = topic.ok_or_else(|| no_topic(name))?;
+            (!changes.is_empty()).then_some(ConfigAlteration::Topic(topic.id, changes))
+        }
+        Resource::Other(kind, name) => {
+            let changes = changes_of(broker.node().image().configs(kind, name))?;
+            Resource::check_others(kind, name, broker, &changes)?;
+            (!changes.is_empty()).then(|| ConfigAlteration::Other(kind, name.to_owned(), changes))
+        }
+    };
+    Ok(alteration)
 }
 
-async fn change_topic(
+/// Makes the changes of a request's resources that were not refused, together: all of them or none, whatever happens. Comes
+/// back when that is committed; in the order of `checked`.
+pub(crate) async fn alter(
     broker: &Broker,
-    name: &str,
-    validate_only: bool,
-    changes_of: impl FnOnce(&BTreeMap<String, String>) -> Result<Changes, Refusal>,
-) -> Result<(), Refusal> {
-    let topic = broker.node().image().topic(name).cloned();
-    let none = BTreeMap::new();
-    let configs = topic.as_ref().map_or(&none, |topic| &topic.configs);
-    let changes = changes_of(configs)?;
-    check_changed(&changes, configs)?;
-    let topic = topic.ok_or_else(|| no_topic(name))?;
-    if validate_only || changes.is_empty() {
-        return Ok(());
+    checked: Vec<Result<Option<ConfigAlteration>, Refusal>>,
+) -> Vec<Result<(), Refusal>> {
+    let mut results = Vec::with_capacity(checked.len());
+    let (mut places, mut alterations) = (Vec::new(), Vec::new());
+    for checked in checked {
+        results.push(checked.map(|alteration| {
+            places.extend(alteration.is_some().then_some(results.len()));
+            alterations.extend(alteration);
+        }));
     }
-    let altered = broker.node().alter_topic_configs(topic.id, changes).await;
-    altered.map_err(|error| (error_map::alter_topic(&error), error.to_string()))
+    if alterations.is_empty() {
+        return results;
+    }
+    match commit(broker, alterations).await {
+        Ok(are_changed) => {
+            for (place, _) in places.into_iter().zip(are_changed).filter(|(_, is_changed)| !is_changed) {
+                let message = "The topic has been deleted meanwhile.".to_owned();
+                results[place] = Err((ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, message));
+            }
+        }
+        Err(refusal) => places.into_iter().for_each(|place| results[place] = Err(refusal.clone())),
+    }
+    results
 }
 
-async fn change_other(
-    broker: &Broker,
-    kind: ConfigKind,
-    name: &str,
-    validate_only: bool,
-    changes_of: impl FnOnce(&BTreeMap<String, String>) -> Result<Changes, Refusal>,
-) -> Result<(), Refusal> {
-    let changes = changes_of(broker.node().image().configs(kind, name))?;
-    Resource::check_others(kind, name, broker, &changes)?;
-    if validate_only || changes.is_empty() {
-        return Ok(());
+/// One entry (ADR 16), as large as Kafka lets one be.
+async fn commit(broker: &Broker, alterations: Vec<ConfigAlteration>) -> Result<Vec<bool>, Refusal> {
+    let changes = alterations.iter().map(|alteration| match alteration {
+        ConfigAlteration::Topic(_, changes) | ConfigAlteration::Other(_, _, changes) => changes.len(),
+    });
+    if changes.sum::<usize>() > CHANGES_MAX {
+        return Err(too_many_changes());
     }
-    let altered = broker.node().alter_configs(kind, name.to_owned(), changes).await;
+    let altered = broker.node().alter_configs(alterations).await;
     altered.map_err(|error| (error_map::propose(&error), error.to_string()))
 }
 

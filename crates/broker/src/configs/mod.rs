@@ -140,6 +140,12 @@ pub(crate) fn invalid_request<T>(message: impl Into<String>) -> Result<T, Refusa
     Err((ErrorCode::INVALID_REQUEST, message.into()))
 }
 
+/// More than one entry may hold (`CHANGES_MAX`).
+pub(crate) fn too_many_changes() -> Refusal {
+    let text = "Request parameters do not satisfy the configured policy.";
+    (ErrorCode::POLICY_VIOLATION, text.to_owned())
+}
+
 /// Checks that `name` is this broker's number; Kafka says in other words to each API what else it is.
 fn check_broker_id(
     broker_id: i32,

@@ -21,7 +21,7 @@ use wire::message::alter_client_quotas::{
 };
 
 use crate::api::{CHANGES_MAX, NAMED_MAX};
-use crate::configs::{Refusal, invalid_request};
+use crate::configs::{Refusal, invalid_request, too_many_changes};
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
@@ -119,8 +119,7 @@ async fn alter(broker: &Broker, mut alterations: Vec<(QuotaEntity, QuotaChanges)
     leave_out_what_is_set(&mut alterations, broker.node().image().quotas());
     let count: usize = alterations.iter().map(|(_, changes)| changes.len()).sum();
     if count > CHANGES_MAX {
-        let text = "Request parameters do not satisfy the configured policy.";
-        return Err((ErrorCode::POLICY_VIOLATION, text.into()));
+        return Err(too_many_changes());
     }
     if count == 0 {
         return Ok(());

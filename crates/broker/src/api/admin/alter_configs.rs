@@ -1,20 +1,21 @@
 //! AlterConfigs: key 33, versions 0–2. Flexible since 2. The older form: what has configs has those of the request, all others
 //! take their defaults again. Loggers have only the newer form.
 //!
-//! Each resource is answered when its change is committed; of one that is refused nothing is changed. Checks are Kafka's: the
+//! Answered when all changes are committed, together; of a resource that is refused nothing is changed. Checks are Kafka's: the
 //! whole request (a resource twice), then per resource its names and values, what would be in force together, and last whether
 //! it is there.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use cluster::node::ConfigAlteration;
 use wire::error::ErrorCode;
 use wire::message::alter_configs::{
     AlterConfigsRequest, AlterConfigsResource, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 
 use crate::api::NAMED_MAX;
-use crate::configs::changes::{Changes, NAMED_TWICE, change, check_names, named_twice};
+use crate::configs::changes::{Changes, NAMED_TWICE, alter, check_names, checked, named_twice};
 use crate::configs::{Refusal, Resource, invalid_request};
 use crate::dispatch::Caller;
 use crate::server::Broker;
@@ -27,32 +28,36 @@ pub(crate) async fn handle<'a>(
 ) -> AlterConfigsResponse<'a> {
     let key = |resource: &AlterConfigsResource<'a>| (resource.resource_type, resource.resource_name.clone());
     let twice = named_twice(request.resources.iter().map(|resource| key(&resource)));
-    let mut responses = Vec::new();
-    for resource in request.resources.iter().take(NAMED_MAX) {
-        let result = match twice.contains(&key(&resource)) {
+    let checked =
+        request.resources.iter().take(NAMED_MAX).map(|resource| match twice.contains(&key(&resource)) {
             true => invalid_request(NAMED_TWICE),
-            false => set(broker, &resource, request.validate_only).await,
-        };
+            false => check(broker, &resource, request.validate_only),
+        });
+    let results = alter(broker, checked.collect()).await;
+    let answer = |(resource, result): (AlterConfigsResource<'a>, Result<(), Refusal>)| {
         let (error, message) = result.err().unwrap_or((ErrorCode::NONE, String::new()));
-        responses.push(AlterConfigsResourceResponse {
+        AlterConfigsResourceResponse {
             error_code: error.code(),
             error_message: (error != ErrorCode::NONE).then(|| message.into()),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
-        });
-    }
+        }
+    };
+    let responses: Vec<_> = request.resources.iter().zip(results).map(answer).collect();
     AlterConfigsResponse { throttle_time_ms: 0, responses: responses.into() }
 }
 
-async fn set(
+/// What is to be changed of a resource, if anything is.
+fn check(
     broker: &Rc<Broker>,
     resource: &AlterConfigsResource<'_>,
     validate_only: bool,
-) -> Result<(), Refusal> {
+) -> Result<Option<ConfigAlteration>, Refusal> {
     check_names(resource.configs.iter().map(|config| (config.value.is_none(), config.name)))?;
     let broker_id = broker.node().broker_id();
     let target = Resource::of(broker_id, resource.resource_type, &resource.resource_name)?;
-    change(broker, target, validate_only, |configs| Ok(changes_of(resource, configs))).await
+    let changed = checked(broker, target, |configs| Ok(changes_of(resource, configs)))?;
+    Ok(changed.filter(|_| !validate_only))
 }
 
 /// What is to change of `configs`, so that they are those of the request; null was refused before.

@@ -1,12 +1,13 @@
 //! IncrementalAlterConfigs: key 44, versions 0–1. Flexible since 1.
 //!
-//! Each resource is answered when its change is committed; of one that is refused nothing is changed. Checks are Kafka's: the
+//! Answered when all changes are committed, together; of a resource that is refused nothing is changed. Checks are Kafka's: the
 //! whole request (a resource twice), then per resource its names and values, what would be in force together, and last whether
 //! it is there. Levels of loggers are forgotten when the broker stops, as in Kafka.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use cluster::node::ConfigAlteration;
 use wire::error::ErrorCode;
 use wire::message::incremental_alter_configs::{
     AlterConfigsResource, AlterConfigsResourceResponse, AlterableConfig, IncrementalAlterConfigsRequest,
@@ -14,7 +15,9 @@ use wire::message::incremental_alter_configs::{
 };
 
 use crate::api::NAMED_MAX;
-use crate::configs::changes::{Changes, NAMED_TWICE, change, change_levels, check_names, named_twice};
+use crate::configs::changes::{
+    Changes, NAMED_TWICE, alter, change_levels, check_names, checked, named_twice,
+};
 use crate::configs::{LevelChange, Refusal, Resource, ResourceType, invalid_request};
 use crate::dispatch::Caller;
 use crate::server::Broker;
@@ -33,36 +36,40 @@ pub(crate) async fn handle<'a>(
 ) -> IncrementalAlterConfigsResponse<'a> {
     let key = |resource: &AlterConfigsResource<'a>| (resource.resource_type, resource.resource_name.clone());
     let twice = named_twice(request.resources.iter().map(|resource| key(&resource)));
-    let mut responses = Vec::new();
-    for resource in request.resources.iter().take(NAMED_MAX) {
-        let result = match twice.contains(&key(&resource)) {
+    let checked =
+        request.resources.iter().take(NAMED_MAX).map(|resource| match twice.contains(&key(&resource)) {
             true => invalid_request(NAMED_TWICE),
-            false => alter(broker, &resource, request.validate_only).await,
-        };
+            false => check(broker, &resource, request.validate_only),
+        });
+    let results = alter(broker, checked.collect()).await;
+    let answer = |(resource, result): (AlterConfigsResource<'a>, Result<(), Refusal>)| {
         let (error, message) = result.err().unwrap_or((ErrorCode::NONE, String::new()));
-        responses.push(AlterConfigsResourceResponse {
+        AlterConfigsResourceResponse {
             error_code: error.code(),
             error_message: (error != ErrorCode::NONE).then(|| message.into()),
             resource_type: resource.resource_type,
             resource_name: resource.resource_name,
-        });
-    }
+        }
+    };
+    let responses: Vec<_> = request.resources.iter().zip(results).map(answer).collect();
     IncrementalAlterConfigsResponse { throttle_time_ms: 0, responses: responses.into() }
 }
 
-async fn alter(
+/// What is to be changed of a resource, if anything is.
+fn check(
     broker: &Rc<Broker>,
     resource: &AlterConfigsResource<'_>,
     validate_only: bool,
-) -> Result<(), Refusal> {
+) -> Result<Option<ConfigAlteration>, Refusal> {
     let is_null = |config: &AlterableConfig<'_>| config.config_operation != DELETE && config.value.is_none();
     check_names(resource.configs.iter().map(|config| (is_null(&config), config.name)))?;
     let name = &*resource.resource_name;
     if ResourceType::of(resource.resource_type) == Some(ResourceType::BrokerLogger) {
-        return set_levels(broker, resource, validate_only);
+        return set_levels(broker, resource, validate_only).map(|()| None);
     }
     let target = Resource::of(broker.node().broker_id(), resource.resource_type, name)?;
-    change(broker, target, validate_only, |configs| changes_of(resource, target, configs)).await
+    let changed = checked(broker, target, |configs| changes_of(resource, target, configs))?;
+    Ok(changed.filter(|_| !validate_only))
 }
 
 fn changes_of(
