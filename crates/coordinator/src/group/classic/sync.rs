@@ -80,8 +80,9 @@ impl ClassicGroup {
         self.exceeds_batch(metadata)
     }
 
-    /// A member has asked for its assignment; when all have, nobody is waited for any more.
+    /// A member has asked for its assignment, and so is alive; when all have, nobody is waited for any more.
     fn has_synced(&mut self, step: &mut Step<'_>, member_id: &str) {
+        self.heard_of(step, member_id);
         self.pending_syncs.remove(member_id);
         if self.pending_syncs.is_empty() {
             self.cancel_sync_timer(step.timers);

@@ -6,7 +6,7 @@ use wire::error::ErrorCode;
 use wire::primitive::Uuid;
 
 use super::target::compiled;
-use super::{AWAY, ConsumerGroup, Member, Refusal, nothing, reconcile, refusal};
+use super::{AWAY, ConsumerGroup, Refusal, nothing, reconcile, refusal};
 use crate::group::command::{ConsumerBeat, ConsumerBeatReply};
 use crate::group::timers::About;
 use crate::group::{GroupSettings, Step, exceeds_batch};
@@ -111,20 +111,20 @@ impl ConsumerGroup {
     ) -> ConsumerBeatReply {
         let id = beat.member_id.clone();
         self.take_over(step, beat.instance_id.as_ref(), &id);
-        let (known, before) = self.members.get(&id).map(Member::subscribed_and_assigned).unwrap_or_default();
-        if known.classic.is_some() {
+        let known = self.members.get(&id).map(|member| &member.subscription);
+        if known.is_some_and(|known| known.classic.is_some()) {
             self.expect_nothing(step, &id);
         }
-        let has_changed = self.subscribe(step, &id, subscription(known, beat));
+        let has_changed = self.hear(step, &id, beat);
         self.refresh(step, has_changed);
         self.retarget(step);
-        self.reconcile(step, &id, beat.owned.as_ref(), has_changed);
+        let is_other = self.reconcile(step, &id, beat.owned.as_ref(), has_changed);
         self.heard_of(step, &id);
         let current = &self.members[&id].current;
         let names_topics = beat.topics.is_some() || beat.regex.is_some();
         let is_full_request =
             beat.epoch == 0 || beat.rebalance_timeout_ms != -1 && names_topics && beat.owned.is_some();
-        let tells = is_full_request || current.assigned != before;
+        let tells = is_full_request || is_other;
         ConsumerBeatReply {
             member_id: id,
             epoch: current.epoch,
@@ -134,6 +134,16 @@ impl ConsumerGroup {
                 .unwrap_or(step.settings.consumer_heartbeat_interval),
             assignment: tells.then(|| partitions_of(&current.assigned)),
         }
+    }
+
+    /// What a member says of itself in a heartbeat, most of which say nothing new; true when it reads other topics than before.
+    fn hear(&mut self, step: &mut Step<'_>, id: &Arc<str>, beat: &ConsumerBeat) -> bool {
+        let known = self.members.get(id).map(|member| &member.subscription);
+        if known.is_some_and(|known| !says_new(known, beat)) {
+            return false;
+        }
+        let known = known.cloned().unwrap_or_default();
+        self.subscribe(step, id, subscription(known, beat))
     }
 
     /// Who holds an instance is replaced by whoever comes with it now.
@@ -182,14 +192,15 @@ impl ConsumerGroup {
         has_changed
     }
 
-    /// A step of a member towards what it is to have; `has_changed`: it has just said that it reads other topics.
+    /// A step of a member towards what it is to have; true when it has other partitions than before. `has_changed`: it has just said
+    /// that it reads other topics.
     pub(super) fn reconcile(
         &mut self,
         step: &mut Step<'_>,
         id: &Arc<str>,
         owned: Option<&Partitions>,
         has_changed: bool,
-    ) {
+    ) -> bool {
         let member = &self.members[id];
         let current = &member.current;
         let target = self.targets.get(id).unwrap_or(nothing());
@@ -200,10 +211,13 @@ impl ConsumerGroup {
         let is_dropped = |topic| has_changed && !reads(topic);
         let is_free = |topic: Uuid, number: i32| self.holders.is_free_for(current, topic, number);
         let next = reconcile::next(current, target, self.target_epoch.epoch, owned, is_free, is_dropped);
-        if next != *current {
-            self.write(step, ConsumerRecord::Current { member: id.clone(), value: Some(next) });
+        let next = next.filter(|next| next != current);
+        let is_other = next.as_ref().is_some_and(|next| next.assigned != current.assigned);
+        if next.is_some() {
+            self.write(step, ConsumerRecord::Current { member: id.clone(), value: next });
         }
         self.watch_revocation(step, id);
+        is_other
     }
 
     /// Whether a member may leave, for good or for a while.
@@ -228,12 +242,6 @@ impl ConsumerGroup {
     }
 }
 
-impl Member {
-    fn subscribed_and_assigned(&self) -> (MemberSubscription, Held) {
-        (self.subscription.clone(), self.current.assigned.clone())
-    }
-}
-
 /// What a member reads now, where it says so, and as before, where it does not.
 fn subscription(known: MemberSubscription, beat: &ConsumerBeat) -> MemberSubscription {
     MemberSubscription {
@@ -251,6 +259,20 @@ fn subscription(known: MemberSubscription, beat: &ConsumerBeat) -> MemberSubscri
         assignor: beat.assignor.clone().or(known.assignor),
         classic: None,
     }
+}
+
+/// Whether a heartbeat says anything of a member that is not known.
+fn says_new(known: &MemberSubscription, beat: &ConsumerBeat) -> bool {
+    let is_other = |says: &Option<Arc<str>>, known: &Option<Arc<str>>| says.is_some() && says != known;
+    known.classic.is_some()
+        || known.client_id != beat.client_id
+        || known.client_host != beat.client_host
+        || is_other(&beat.instance_id, &known.instance_id)
+        || is_other(&beat.rack_id, &known.rack_id)
+        || is_other(&beat.regex, &known.regex)
+        || is_other(&beat.assignor, &known.assignor)
+        || beat.topics.as_ref().is_some_and(|topics| *topics != known.topics)
+        || ![-1, known.rebalance_timeout_ms].contains(&beat.rebalance_timeout_ms)
 }
 
 /// Whether a member holds the instance that it says it is.

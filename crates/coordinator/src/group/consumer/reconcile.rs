@@ -6,7 +6,7 @@ use wire::primitive::Uuid;
 
 use crate::record::{CurrentAssignment, Held, MemberState, Partitions};
 
-/// What a member has after a heartbeat in which it said what it `owned`, if it did. `is_free` says of a partition whether nobody
+/// What a member has after a heartbeat in which it said what it `owned`, if it did; `None`: what it had. `is_free` says of a partition whether nobody
 /// else has it, or has still to give it up; `is_dropped` says of a topic whether the member has just said that it no longer reads it.
 pub(super) fn next(
     current: &CurrentAssignment,
@@ -15,11 +15,11 @@ pub(super) fn next(
     owned: Option<&Partitions>,
     is_free: impl Fn(Uuid, i32) -> bool,
     is_dropped: impl Fn(Uuid) -> bool,
-) -> CurrentAssignment {
+) -> Option<CurrentAssignment> {
     match current.state {
-        MemberState::Stable if current.epoch == target_epoch => current.clone(),
-        MemberState::Unrevoked if owns_any(owned, &current.revoking) => dropping(current, is_dropped),
-        _ => towards(current, target, target_epoch, owned, is_free),
+        MemberState::Stable if current.epoch == target_epoch => None,
+        MemberState::Unrevoked if owns_any(owned, &current.revoking) => Some(dropping(current, is_dropped)),
+        _ => Some(towards(current, target, target_epoch, owned, is_free)),
     }
 }
 
