@@ -1,8 +1,9 @@
 //! How far long work has come: a bar on standard error, when a person looks at that and at nothing that is printed meanwhile.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,8 @@ impl Unit {
                 "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}"
             }
             (Self::Bytes, false) => "{msg} {binary_bytes} {binary_bytes_per_sec} {elapsed}",
-            (Self::Records, true) => "{msg} {wide_bar} {human_pos}/{human_len} {per_sec} {eta}",
-            (Self::Records, false) => "{msg} {human_pos} records {per_sec} {elapsed}",
+            (Self::Records, true) => "{msg} {wide_bar} {human_pos}/{human_len} {rate} {eta}",
+            (Self::Records, false) => "{msg} {human_pos} records {rate} {elapsed}",
         }
     }
 }
@@ -78,7 +79,11 @@ impl Drop for Progress {
 }
 
 fn style(unit: Unit, has_total: bool) -> ProgressStyle {
-    ProgressStyle::with_template(unit.template(has_total)).expect("a template that is right")
+    let style = ProgressStyle::with_template(unit.template(has_total)).expect("a template that is right");
+    style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+        // Whoever draws it has nobody to tell.
+        let _ = write!(out, "{:.0}/s", state.per_sec());
+    })
 }
 
 #[cfg(test)]
