@@ -123,22 +123,10 @@ def peers(kafka_peer, tmp_path_factory):
     for one in both:
         create(one, "groups-t", partitions=3)
         create(one, "groups-u", partitions=1)
-        wait_for_coordinator(one)
+        raw.wait_for_coordinator(one)
     yield both
     _RUNNING.remove(broker)
     broker.stop()
-
-
-def wait_for_coordinator(broker):
-    """Kafka makes its topic of offsets first."""
-    with raw.Connection(broker) as connection:
-        for _ in range(200):
-            listed = connection.ask("ListGroups", 0)
-            found = connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=["any"])
-            told = connection.ask("OffsetFetch", 8, Groups=[{"GroupId": "any", "Topics": None}])
-            if not any(a["ErrorCode"] for a in (listed, found["Coordinators"][0], told["Groups"][0])):
-                return
-    raise AssertionError("no coordinator of groups")
 
 
 _NUMBERS = itertools.count()

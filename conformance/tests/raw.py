@@ -179,6 +179,19 @@ def producer_id(connection):
     return answer["ProducerId"], answer["ProducerEpoch"]
 
 
+def wait_for_coordinator(broker):
+    """Makes sure that there are coordinators of groups: Kafka makes its topic of offsets first, and they read it."""
+    with Connection(broker) as connection:
+        for _ in range(200):
+            listed = connection.ask("ListGroups", 0)
+            found = connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=["any"])
+            told = connection.ask("OffsetFetch", 8, Groups=[{"GroupId": "any", "Topics": None}])
+            if not any(a["ErrorCode"] for a in (listed, found["Coordinators"][0], told["Groups"][0])):
+                return
+            time.sleep(0.05)
+    raise AssertionError("no coordinator of groups")
+
+
 def beats(connection, members, **more):
     """A heartbeat of each member (KIP-848), a hundred on their way at a time. `members` has, by group and member id, its epoch and what
     it was told to have, which it says that it has."""

@@ -295,11 +295,8 @@ def test_thousands_join_one_group_at_once(start_broker, topic_name):
         numbers = raw.partitions_of(members)
         return sorted(p for of in numbers for p in of) == list(range(500)) and max(map(len, numbers)) == 1
 
+    raw.wait_for_coordinator(broker)
     with raw.Connection(broker, timeout=60) as connection:
-        connection.ask("FindCoordinator", 4, KeyType=0, CoordinatorKeys=[group])
-        asked = [{"GroupId": group, "Topics": None}]
-        while connection.ask("OffsetFetch", 8, Groups=asked)["Groups"][0]["ErrorCode"]:
-            time.sleep(0.05)
         raw.beats(connection, members, **first)
         for _ in range(20):
             if is_shared():

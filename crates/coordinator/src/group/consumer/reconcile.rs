@@ -6,8 +6,9 @@ use wire::primitive::Uuid;
 
 use crate::record::{CurrentAssignment, Held, MemberState, Partitions};
 
-/// What a member has after a heartbeat in which it said what it `owned`, if it did; `None`: what it had. `is_free` says of a partition whether nobody
-/// else has it, or has still to give it up; `is_dropped` says of a topic whether the member has just said that it no longer reads it.
+/// What a member has after a heartbeat in which it said what it `owned`, if it did; `None`: what it had. `is_free` says of a
+/// partition whether nobody else has it, or has still to give it up; `is_dropped` says of a topic whether the member has just said
+/// that it no longer reads it.
 pub(super) fn next(
     current: &CurrentAssignment,
     target: &Partitions,
