@@ -4,7 +4,7 @@
 //! reads nothing meanwhile; the pump waits for nobody.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use cluster::commit::{Commit, CommitListener, Committed};
 use env::Instant;
@@ -17,7 +17,8 @@ use crate::connection::replies::{PartAnswer, SlotNumber};
 use crate::counters::Counters;
 use crate::error_map;
 use crate::flows::{Flow, SentBatch};
-use crate::groups::Written;
+use crate::groups::{Seat, Written};
+use crate::server::Broker;
 
 /// Who waits for a record batch's outcome.
 pub(crate) enum Waiter {
@@ -40,6 +41,8 @@ pub(crate) struct Counted {
 pub(crate) struct Pump {
     counters: Rc<Counters>,
     ready: RefCell<Vec<Rc<Connection>>>,
+    /// Coordinators that have announced a record batch.
+    forming: RefCell<Vec<(Weak<Broker>, Rc<Seat>)>>,
     work: Notify,
 }
 
@@ -86,6 +89,14 @@ impl CommitListener<Waiter> for Pump {
     fn entry_done(&self) {
         self.work.notify_one();
     }
+
+    fn gather(&self) {
+        for (broker, seat) in self.forming.take() {
+            if let Some(broker) = broker.upgrade() {
+                seat.hand_over(&broker);
+            }
+        }
+    }
 }
 
 impl Pump {
@@ -96,6 +107,11 @@ impl Pump {
             self.work.notify_one();
         }
         ready.push(connection);
+    }
+
+    /// Notes that a coordinator has announced a record batch.
+    pub(crate) fn announced(&self, broker: &Rc<Broker>, seat: Rc<Seat>) {
+        self.forming.borrow_mut().push((Rc::downgrade(broker), seat));
     }
 
     /// Where it counts.

@@ -6,6 +6,9 @@
 //! wakes the task: the disk sets the pace, and a single record waits for nothing. Only where that pays (`crate::pace`) is a
 //! group held back for a moment.
 //!
+//! Whoever can put more into a record batch as long as it waits only *announces* it: it is asked for it when its group is handed
+//! over ([`CommitListener::gather`]), so that what many ask of one coordinator of groups is one batch.
+//!
 //! Large batches have a lane of their own (`batch::Lane`): small ones do not queue behind them, and up to
 //! [`BULK_IN_FLIGHT_MAX`] full entries of them are in flight at once, so that the disk is not idle while the next are read.
 //!
@@ -21,7 +24,7 @@ use std::time::Duration;
 use batch::{CommitGroup, Entry, Full, Lane, Limits, WaitSettings};
 use bytes::Bytes;
 use env::{Instant, WallTime};
-use storage::id::{PartitionId, ShardId};
+use storage::id::{PartitionId, ShardId, TopicId};
 use storage::partition_log::PinnedBytes;
 use tokio::sync::Notify;
 use wire::record::{self, TimestampType};
@@ -55,6 +58,8 @@ pub trait CommitListener<W> {
     fn committed(&self, waiter: W, outcome: Committed, commit: &Commit);
     /// All outcomes of an entry have been told.
     fn entry_done(&self);
+    /// What was announced is to be added now, with [`Committer::add_announced`].
+    fn gather(&self) {}
 }
 
 /// Bounds of a [`Committer`].
@@ -128,6 +133,15 @@ struct InFlight {
     bulk: Cell<usize>,
 }
 
+/// Entries that are to be proposed.
+struct Due<W> {
+    place: usize,
+    lane: Lane,
+    entry: Entry<W>,
+    /// What the entry's batches were announced for, or its batches.
+    requests: usize,
+}
+
 impl InFlight {
     fn of(&self, lane: Lane) -> &Cell<usize> {
         match lane {
@@ -142,6 +156,7 @@ struct Proposed {
     place: usize,
     lane: Lane,
     bytes: usize,
+    requests: usize,
     records: u64,
     wait: Duration,
 }
@@ -152,6 +167,10 @@ pub struct Committer<W> {
     group: RefCell<CommitGroup<PartitionId, W>>,
     /// By shard.
     in_flight: Vec<InFlight>,
+    /// Batches are announced that were not asked for yet.
+    is_announced: Cell<bool>,
+    /// By shard: by how much announced requests outnumber the batches of them that form.
+    surplus: Vec<Cell<usize>>,
     /// Entries so far.
     resolved: Cell<u64>,
     stats: Cell<CommitStats>,
@@ -178,6 +197,8 @@ impl<W: 'static> Committer<W> {
         let group = CommitGroup::new(shards.len(), entry::header(EntryKind::Batches), group_limits);
         Rc::new(Self {
             in_flight: shards.iter().map(|_| InFlight::default()).collect(),
+            is_announced: Cell::default(),
+            surplus: shards.iter().map(|_| Cell::default()).collect(),
             shards,
             group: RefCell::new(group),
             resolved: Cell::default(),
@@ -210,15 +231,43 @@ impl<W: 'static> Committer<W> {
     /// # Panics
     /// When the shard is not this node's.
     pub fn add(&self, shard: ShardId, batch: NewItem<'_>, waiter: W) {
+        let topic = batch.partition.topic_id;
+        self.push(shard, &batch, waiter, |_, lane| {
+            lane == Lane::Small && self.pace.added(topic, batch.wait, batch.answered_in)
+        });
+    }
+
+    /// Says that a record batch is being made for a request that there is room for, of a connection that commit `answered_in`
+    /// answered last: it is part of the group that forms, and need not be added before [`CommitListener::gather`].
+    pub fn announce(&self, topic: TopicId, wait: TopicWait, answered_in: u64) {
+        let was_awaited = self.is_announced.replace(true) || !self.no_small_in_flight();
+        if self.pace.added(topic, wait, answered_in) || !was_awaited {
+            self.hand_over.notify_one();
+        }
+    }
+
+    /// Adds a record batch that was announced for so many requests.
+    ///
+    /// # Panics
+    /// When the shard is not this node's.
+    pub fn add_announced(&self, shard: ShardId, batch: NewItem<'_>, requests: usize, waiter: W) {
+        self.push(shard, &batch, waiter, |place, lane| {
+            if lane == Lane::Small {
+                self.surplus[place].set(self.surplus[place].get() + requests.saturating_sub(1));
+            }
+            false
+        });
+    }
+
+    /// Adds a batch; `note` says whether the group need not be held back any more.
+    fn push(&self, shard: ShardId, batch: &NewItem<'_>, waiter: W, note: impl FnOnce(usize, Lane) -> bool) {
         let place =
             self.shards.iter().position(|led| led.id() == shard).expect("placed on a shard of this node");
         let mut group = self.group.borrow_mut();
         let was_due = self.is_due(&group, place);
         let bytes = ITEM_HEADER_BYTES + batch.bytes.len();
         let lane = group.add(place, batch.partition, bytes, |out| batch.write(out), waiter);
-        let topic = batch.partition.topic_id;
-        let is_held_no_more = lane == Lane::Small && self.pace.added(topic, batch.wait, batch.answered_in);
-        if is_held_no_more || !was_due && self.is_due(&group, place) {
+        if note(place, lane) || !was_due && self.is_due(&group, place) {
             self.hand_over.notify_one();
         }
     }
@@ -229,7 +278,7 @@ impl<W: 'static> Committer<W> {
 
     /// Small entries of all shards go together, when none is in flight.
     fn is_small_due(&self, group: &CommitGroup<PartitionId, W>, place: usize) -> bool {
-        group.has_small(place) && self.no_small_in_flight()
+        (self.is_announced.get() || group.has_small(place)) && self.no_small_in_flight()
     }
 
     fn no_small_in_flight(&self) -> bool {
@@ -266,7 +315,7 @@ impl<W: 'static> Committer<W> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let is_resolved = |of_shard: &InFlight| of_shard.small.get() + of_shard.bulk.get() == 0;
-        self.in_flight.iter().all(is_resolved) && self.group.borrow().is_empty()
+        self.in_flight.iter().all(is_resolved) && !self.is_announced.get() && self.group.borrow().is_empty()
     }
 
     /// Hands groups over, for ever; a local task of the I/O thread that owns the shards.
@@ -302,18 +351,22 @@ impl<W: 'static> Committer<W> {
     /// Proposes what is due, of small entries only those that bulk waits for when they are held back; false when nothing was.
     async fn propose_due(self: &Rc<Self>, are_small_held: bool) -> bool {
         let time = WallTime::now();
-        let (due, small_wait) = self.take_due(are_small_held);
+        let are_small_due = !are_small_held && self.no_small_in_flight();
+        if are_small_due && self.is_announced.replace(false) {
+            self.listener.gather();
+        }
+        let (due, small_wait) = self.take_due(are_small_due);
         let proposed_any = !due.is_empty();
         let (mut batches, mut records) = (0, 0);
-        for (place, lane, mut entry) in due {
+        for Due { place, lane, mut entry, requests } in due {
             entry::stamp(&mut entry.bytes, time.0);
             let (waiters, committer) = (entry.waiters, self.clone());
             let wait = if lane == Lane::Small { small_wait } else { Duration::ZERO };
             let entry = Bytes::from(entry.bytes);
-            let proposed =
-                Proposed { place, lane, bytes: entry.len(), records: entry::record_count(&entry), wait };
+            let (bytes, in_entry) = (entry.len(), entry::record_count(&entry));
+            let proposed = Proposed { place, lane, bytes, requests, records: in_entry, wait };
             batches += waiters.len() as u64;
-            records += proposed.records;
+            records += in_entry;
             let then = move |result| committer.resolve(&proposed, waiters, result);
             self.shards[place].propose(entry, then).await;
         }
@@ -326,18 +379,19 @@ impl<W: 'static> Committer<W> {
     }
 
     /// The entries that are due, and how long the first small batch among them waited.
-    fn take_due(&self, are_small_held: bool) -> (Vec<(usize, Lane, Entry<W>)>, Duration) {
+    fn take_due(&self, are_small_due: bool) -> (Vec<Due<W>>, Duration) {
         let mut group = self.group.borrow_mut();
         let mut due = Vec::with_capacity(self.shards.len());
-        let are_small_due = !are_small_held && self.no_small_in_flight();
         for (place, in_flight) in self.in_flight.iter().enumerate() {
             let is_bulk_due = self.is_bulk_due(&group, place);
             let mut take = |lane: Lane, entry: Option<Entry<W>>| {
+                let Some(entry) = entry else { return false };
                 let in_flight = in_flight.of(lane);
-                in_flight.set(in_flight.get() + usize::from(entry.is_some()));
-                let took = entry.is_some();
-                due.extend(entry.map(|entry| (place, lane, entry)));
-                took
+                in_flight.set(in_flight.get() + 1);
+                let surplus = if lane == Lane::Small { self.surplus[place].take() } else { 0 };
+                let requests = entry.waiters.len() + surplus;
+                due.push(Due { place, lane, entry, requests });
+                true
             };
             if are_small_due {
                 take(Lane::Small, group.take_small(place));
@@ -348,17 +402,18 @@ impl<W: 'static> Committer<W> {
                 take(Lane::Bulk, group.take_bulk(place));
             }
         }
-        drop(group);
-        let is_small = |(_, lane, _): &&(usize, Lane, Entry<W>)| *lane == Lane::Small;
-        let small = due.iter().filter(is_small).map(|(_, _, entry)| entry.waiters.len()).sum();
-        let wait = if small > 0 { self.pace.began(small) } else { Duration::ZERO };
+        let small = due.iter().filter(|due| due.lane == Lane::Small).map(|due| due.requests).sum();
+        // What was announced and never came, or became bulk, is not waited for.
+        let is_any_left = (0..self.shards.len()).any(|place| group.has_small(place));
+        let began = if is_any_left { small } else { usize::MAX };
+        let wait = if small > 0 { self.pace.began(began) } else { Duration::ZERO };
         (due, wait)
     }
 
     fn resolve(&self, proposed: &Proposed, waiters: Vec<W>, result: Result<Outcome, ProposeError>) {
-        let Proposed { place, lane, bytes, records, wait } = *proposed;
+        let Proposed { place, lane, bytes, requests, records, wait } = *proposed;
         if lane == Lane::Small {
-            self.pace.ended(waiters.len());
+            self.pace.ended(requests);
         }
         self.resolved.set(self.resolved.get() + 1);
         let commit = &Commit { number: self.pace.commit(), entry: self.resolved.get(), records, wait };

@@ -136,7 +136,7 @@ impl Pace {
         Some(Hold { until: self.origin + until, left: until.saturating_sub(now) })
     }
 
-    /// The commit of `items` of the waiting ones begins; gives how long the first of them has waited.
+    /// The commit of `items` of the waiting ones, at most of all, begins; gives how long the first of them has waited.
     pub(crate) fn began(&self, items: usize) -> Duration {
         let now = self.now();
         let mut group = self.group.borrow_mut();

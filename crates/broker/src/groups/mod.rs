@@ -4,6 +4,7 @@
 //! replies wait until they are committed, and time passes. What a commit refuses is forgotten with everything that was
 //! decided on it: the coordinator is thrown away and what the log has is replayed (docs/adr/0015-groups.md).
 
+mod forming;
 mod image;
 mod load;
 pub(crate) mod planted;
@@ -27,14 +28,14 @@ use tokio::sync::Notify;
 use wire::error::ErrorCode;
 
 use self::planted::Plan;
-use self::seat::{Answer, Asked, Seat};
+use self::seat::{Answer, Asked};
 use crate::connection::Connection;
 use crate::dispatch::Caller;
 use crate::error_map;
 use crate::server::Broker;
 
 pub(crate) use image::GroupsImage;
-pub(crate) use seat::Written;
+pub(crate) use seat::{Seat, Written};
 #[cfg_attr(not(feature = "simulated"), expect(unreachable_pub, reason = "of simulations only"))]
 pub use upkeep::Rewriting;
 pub(crate) use upkeep::{start, topic_deleted};

@@ -13,12 +13,13 @@ use coordinator::group::{
     BATCH_BYTES_MAX, GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten,
 };
 use coordinator::record::{ConsumerRecord, Record};
+use env::Instant;
 use rustc_hash::FxBuildHasher;
 use storage::id::PartitionId;
 use tokio::sync::{Notify, oneshot};
 use wire::error::ErrorCode;
-use wire::record::{Builder, Codec};
 
+use super::forming::{FORMING_BYTES_MAX, Forming};
 use super::image::GroupsImage;
 use super::load;
 use super::planted::{Plan, planted};
@@ -43,21 +44,21 @@ pub(super) enum Asked {
     Waits(oneshot::Receiver<Answer>),
 }
 
-/// A step whose records are on their way; the pump says what became of them.
+/// Steps whose records are on their way as one record batch; the pump says what became of it.
 pub(crate) struct Written {
     seat: Rc<Seat>,
-    step: u64,
+    batch: u64,
 }
 
 /// See the module's head.
-pub(super) struct Seat {
+pub(crate) struct Seat {
     partition: Rc<Partition>,
     settings: Arc<GroupSettings>,
     plan: Plan,
     serving: RefCell<Option<Serving>>,
-    /// Steps that were written and whose end is not known.
+    /// Record batches that were written and whose end is not known.
     in_flight: Cell<usize>,
-    /// A step was not committed, all of them have ended, or the seat is given up.
+    /// A batch was not committed, all of them have ended, or the seat is given up.
     changed: Notify,
     is_left: Cell<bool>,
     /// The last attempt to read the partition failed.
@@ -70,12 +71,15 @@ struct Serving {
     next_ticket: Ticket,
     /// Whoever waits, for a commit or for others.
     waiting: HashMap<Ticket, Tell, FxBuildHasher>,
-    next_step: u64,
-    /// Replies behind steps that are in flight, oldest first.
+    /// What steps since the last record batch have to write: the next one.
+    forming: Option<Forming>,
+    /// The number of the next record batch.
+    next_batch: u64,
+    /// Replies behind batches that are not committed yet, oldest first.
     parked: VecDeque<(u64, Vec<(Ticket, Reply)>)>,
-    /// The last step that was written, while it is in flight.
-    last_written: Option<u64>,
-    /// Who waits for a step to be committed, oldest first.
+    /// The last batch, forming or in flight, while it is not committed.
+    last_batch: Option<u64>,
+    /// Who waits for a batch to be committed, oldest first.
     barriers: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
@@ -93,7 +97,7 @@ impl Seat {
         })
     }
 
-    /// Loads what the partition has, serves until a step is not committed, and begins anew; a local task.
+    /// Loads what the partition has, serves until a batch is not committed, and begins anew; a local task.
     pub(super) async fn serve(self: Rc<Self>, broker: Rc<Broker>) {
         let mut retry_after = load::RETRY_AFTER;
         while !self.is_left.get() {
@@ -101,23 +105,28 @@ impl Seat {
             while self.in_flight.get() > 0 && !self.is_left.get() {
                 self.changed.notified().await;
             }
-            match load::load(&self.partition.reader, &self.settings, self.plan).await {
+            let loaded = load::load(&self.partition.reader, &self.settings, self.plan).await;
+            let began = Instant::now();
+            match loaded {
                 Ok(groups) => {
                     self.is_unreadable.set(false);
-                    retry_after = load::RETRY_AFTER;
                     self.begin(&broker, groups);
                 }
                 Err(error) => {
                     self.is_unreadable.set(true);
                     let partition = self.partition.reader.partition().partition;
                     tracing::error!(partition, %error, ?retry_after, "groups could not be read; trying again");
-                    env::sleep(retry_after).await;
-                    retry_after = (2 * retry_after).min(load::RETRY_AFTER_MAX);
-                    continue;
                 }
             }
             while self.is_serving() {
                 self.changed.notified().await;
+            }
+            // What ended it at once may do so again: beginning reads the whole partition.
+            if Instant::now().since(began) < retry_after {
+                env::sleep(retry_after).await;
+                retry_after = (2 * retry_after).min(load::RETRY_AFTER_MAX);
+            } else {
+                retry_after = load::RETRY_AFTER;
             }
         }
     }
@@ -130,18 +139,17 @@ impl Seat {
             groups,
             next_ticket: 0,
             waiting: HashMap::default(),
-            next_step: 0,
+            forming: None,
+            next_batch: 0,
             parked: VecDeque::new(),
-            last_written: None,
+            last_batch: None,
             barriers: VecDeque::new(),
         }));
         let now = broker.groups.now();
         let image = GroupsImage(broker);
         self.step(broker, 0, |serving, out| serving.groups.begin(image.at(now), out));
-        let is_gone = |topic: &str| broker.topic(topic).is_none();
-        let gone = self.with(|serving| serving.groups.topics_with_offsets(is_gone)).unwrap_or_default();
-        for topic in gone {
-            self.forget_topic(broker, &topic);
+        if broker.node().refuses_writes().is_none() {
+            self.forget_gone(broker);
         }
         broker.groups.due_at(self.next_deadline());
     }
@@ -250,6 +258,16 @@ impl Seat {
         last
     }
 
+    /// Forgets what was committed of topics that are deleted. Their deletion has it forgotten, too, but not while nothing is
+    /// written.
+    pub(super) fn forget_gone(self: &Rc<Self>, broker: &Rc<Broker>) {
+        let is_gone = |topic: &str| broker.topic(topic).is_none();
+        let gone = self.with(|serving| serving.groups.topics_with_offsets(is_gone)).unwrap_or_default();
+        for topic in gone {
+            self.forget_topic(broker, &topic);
+        }
+    }
+
     /// Forgets what was committed of a topic.
     pub(super) fn forget_topic(self: &Rc<Self>, broker: &Rc<Broker>, topic: &str) {
         let mut is_done = false;
@@ -284,14 +302,14 @@ impl Seat {
     /// Resolves when all that was written so far is committed; false when it was not.
     pub(super) async fn all_committed(&self) -> bool {
         let (tell, told) = oneshot::channel();
-        self.with(|serving| match serving.last_written {
-            Some(step) => serving.barriers.push_back((step, tell)),
+        self.with(|serving| match serving.last_batch {
+            Some(batch) => serving.barriers.push_back((batch, tell)),
             None => drop(tell.send(())),
         });
         told.await.is_ok()
     }
 
-    /// Lets the coordinator take a step, writes what it says and parks what it replies.
+    /// Lets the coordinator take a step, keeps what is to be written of it and parks what it replies.
     fn step(
         self: &Rc<Self>,
         broker: &Rc<Broker>,
@@ -303,54 +321,73 @@ impl Seat {
             return;
         }
         broker.groups.count(&out);
-        let wall_ms = broker.groups.now().wall_ms;
-        let batch = match batch(&out, wall_ms, self.plan) {
-            Ok(batch) => batch,
-            Err(bytes) => {
-                // What was decided can't be written down: nobody may hear of it, and it may not be gone on from.
-                let partition = self.partition.reader.partition().partition;
-                tracing::warn!(
-                    partition,
-                    bytes,
-                    bytes_max = BATCH_BYTES_MAX,
-                    "a step of a group is too large"
-                );
-                return self.refuse(ErrorCode::UNKNOWN_SERVER_ERROR, out.replies);
-            }
-        };
-        let ready = self.with(|serving| {
-            if batch.is_some() {
-                serving.last_written = Some(serving.next_step);
-            }
-            match serving.last_written {
-                None => out.replies,
-                Some(_) if planted!(self.plan, AnsweredUnwritten) => out.replies,
-                Some(_) if batch.is_none() && planted!(self.plan, ReadsOvertake) => out.replies,
-                Some(step) => {
-                    serving.parked.push_back((step, std::mem::take(&mut out.replies)));
-                    Vec::new()
-                }
+        out.records.retain(|record| !is_left_out(record, self.plan));
+        let is_large = out.records.iter().map(Record::bytes).sum::<usize>() > FORMING_BYTES_MAX;
+        if is_large {
+            self.hand_over(broker);
+        }
+        let wall_ms = || broker.groups.now().wall_ms;
+        if let Some(Err(bytes)) = self.with(|serving| serving.keep(&out.records, wall_ms)) {
+            // What was decided can't be written down: nobody may hear of it, and it may not be gone on from.
+            let partition = self.partition.reader.partition().partition;
+            tracing::warn!(partition, bytes, bytes_max = BATCH_BYTES_MAX, "a step of a group is too large");
+            return self.refuse(ErrorCode::UNKNOWN_SERVER_ERROR, out.replies);
+        }
+        let writes = !out.records.is_empty();
+        let ready = self.with(|serving| match serving.last_batch {
+            None => out.replies,
+            Some(_) if planted!(self.plan, AnsweredUnwritten) => out.replies,
+            Some(_) if !writes && planted!(self.plan, ReadsOvertake) => out.replies,
+            Some(batch) => {
+                serving.parked.push_back((batch, std::mem::take(&mut out.replies)));
+                Vec::new()
             }
         });
-        if let Some(bytes) = batch {
-            self.write(broker, &bytes, wall_ms, answered_in);
+        if is_large {
+            self.hand_over(broker);
+        } else if writes {
+            self.announce(broker, answered_in);
         }
         self.release(ready.unwrap_or_default(), None);
     }
 
-    fn write(self: &Rc<Self>, broker: &Broker, batch: &[u8], wall_ms: i64, answered_in: u64) {
-        let step = self.with(Serving::take_step).unwrap_or_default();
+    /// A step added to the batch that forms: it is written with its group, or at once when it has become large.
+    fn announce(self: &Rc<Self>, broker: &Rc<Broker>, answered_in: u64) {
+        let Some((requests, bytes)) =
+            self.with(|serving| serving.forming.as_mut().map(Forming::announced)).flatten()
+        else {
+            return;
+        };
+        if requests == 1 {
+            broker.pump.announced(broker, self.clone());
+        }
+        let topic = self.partition.reader.partition().topic_id;
+        broker.committer().announce(topic, TopicWait::default(), answered_in);
+        if bytes > FORMING_BYTES_MAX {
+            self.hand_over(broker);
+        }
+    }
+
+    /// Writes what has formed.
+    pub(crate) fn hand_over(self: &Rc<Self>, broker: &Broker) {
+        let Some((batch, forming)) = self.with(Serving::take_forming).flatten() else { return };
         self.in_flight.set(self.in_flight.get() + 1);
+        let (wall_ms, requests, bytes) = forming.finish();
         let item = NewItem {
             partition: self.partition.reader.partition(),
             offset_delta_of_max_timestamp: 0,
-            bytes: batch,
+            bytes: &bytes,
             rewrite: Rewrite::CreateTime(wall_ms),
             wait: TopicWait::default(),
-            answered_in,
+            answered_in: 0,
         };
-        let written = Written { seat: self.clone(), step };
-        broker.committer().add(self.partition.reader.shard(), item, Waiter::Coordinator(written));
+        let (shard, waiter) =
+            (self.partition.reader.shard(), Waiter::Coordinator(Written { seat: self.clone(), batch }));
+        if requests > 0 {
+            broker.committer().add_announced(shard, item, requests, waiter);
+        } else {
+            broker.committer().add(shard, item, waiter);
+        }
     }
 
     fn release(&self, replies: Vec<(Ticket, Reply)>, commit: Option<u64>) {
@@ -382,25 +419,6 @@ impl Seat {
     }
 }
 
-/// A step's records as one record batch, stamped with `wall_ms`; its size if that is too much.
-fn batch(out: &Output, wall_ms: i64, plan: Plan) -> Result<Option<Vec<u8>>, usize> {
-    if out.records.is_empty() {
-        return Ok(None);
-    }
-    let mut builder = Builder::new(Codec::None.into());
-    for record in &out.records {
-        if is_left_out(record, plan) {
-            continue;
-        }
-        let (key, value) = record.encode();
-        let added = builder.append(wall_ms, Some(&key), value.as_deref(), &[]);
-        added.map_err(|_| builder.bytes())?;
-    }
-    let bytes = builder.bytes();
-    let batch = builder.finish().map_err(|_| bytes)?;
-    if batch.len() > BATCH_BYTES_MAX { Err(batch.len()) } else { Ok(Some(batch)) }
-}
-
 /// Whether a record is not written, by mistake.
 fn is_left_out(record: &Record, plan: Plan) -> bool {
     match record {
@@ -416,22 +434,33 @@ impl Serving {
         self.next_ticket
     }
 
-    fn take_step(&mut self) -> u64 {
-        self.next_step += 1;
-        self.next_step - 1
+    /// Adds a step's records to the batch that forms; the size of what is too much.
+    fn keep(&mut self, records: &[Record], wall_ms: impl FnOnce() -> i64) -> Result<(), usize> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.forming.get_or_insert_with(|| Forming::new(wall_ms())).append(records)?;
+        self.last_batch = Some(self.next_batch);
+        Ok(())
     }
 
-    /// What waits for steps up to `step`, which are all committed.
-    fn committed(&mut self, step: u64) -> Vec<(Ticket, Reply)> {
-        if self.last_written == Some(step) {
-            self.last_written = None;
+    fn take_forming(&mut self) -> Option<(u64, Forming)> {
+        let forming = self.forming.take()?;
+        self.next_batch += 1;
+        Some((self.next_batch - 1, forming))
+    }
+
+    /// What waits for batches up to `batch`, which are all committed.
+    fn committed(&mut self, batch: u64) -> Vec<(Ticket, Reply)> {
+        if self.last_batch == Some(batch) {
+            self.last_batch = None;
         }
-        while let Some((_, tell)) = self.barriers.pop_front_if(|(waits_for, _)| *waits_for <= step) {
+        while let Some((_, tell)) = self.barriers.pop_front_if(|(waits_for, _)| *waits_for <= batch) {
             // Whoever waited may be gone.
             let _ = tell.send(());
         }
         let mut ready = Vec::new();
-        while let Some((_, replies)) = self.parked.pop_front_if(|(parked, _)| *parked <= step) {
+        while let Some((_, replies)) = self.parked.pop_front_if(|(parked, _)| *parked <= batch) {
             ready.extend(replies);
         }
         ready
@@ -439,15 +468,15 @@ impl Serving {
 }
 
 impl Written {
-    /// The step's records are committed, in commit number `commit`, or they are not.
+    /// The batch is committed, in commit number `commit`, or it is not.
     pub(crate) fn ended(self, is_committed: bool, commit: u64) {
-        let Self { seat, step } = self;
+        let Self { seat, batch } = self;
         seat.in_flight.set(seat.in_flight.get() - 1);
         if is_committed {
-            let ready = seat.with(|serving| serving.committed(step)).unwrap_or_default();
+            let ready = seat.with(|serving| serving.committed(batch)).unwrap_or_default();
             seat.release(ready, Some(commit));
         } else if planted!(seat.plan, KeptAfterFailure) {
-            seat.with(|serving| serving.committed(step));
+            seat.with(|serving| serving.committed(batch));
         } else {
             seat.give_up();
         }

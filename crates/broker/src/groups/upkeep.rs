@@ -128,6 +128,7 @@ async fn expire_offsets(broker: Rc<Broker>) {
                 }
                 after = seat.expire_offsets(&broker, broker.groups.now(), after.as_ref());
                 if after.is_none() {
+                    seat.forget_gone(&broker);
                     break;
                 }
             }

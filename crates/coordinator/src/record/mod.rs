@@ -247,7 +247,8 @@ impl CommittedOffset {
         Ok(Self {
             offset: value.offset,
             leader_epoch: value.leader_epoch,
-            metadata: Arc::from(&*value.metadata),
+            // Most have none, and share it.
+            metadata: if value.metadata.is_empty() { Arc::default() } else { Arc::from(&*value.metadata) },
             commit_timestamp_ms: value.commit_timestamp,
             expire_timestamp_ms: Some(value.expire_timestamp).filter(|time| *time != NONE),
             topic_id: value.topic_id,

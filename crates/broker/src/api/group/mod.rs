@@ -18,9 +18,9 @@ pub(crate) mod sync_group;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A string of a request, as coordinators share it.
+/// A string of a request, as coordinators share it; the empty ones, of which there are many, are one.
 fn shared(text: &str) -> Arc<str> {
-    Arc::from(text)
+    if text.is_empty() { Arc::default() } else { Arc::from(text) }
 }
 
 /// Likewise, where there may be none.

@@ -1,6 +1,8 @@
 //! What a node of one broker keeps over a restart, on the real disk.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+mod announced;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -54,12 +56,32 @@ impl Drop for Directory {
     }
 }
 
+fn item(partition: PartitionId, bytes: &[u8]) -> NewItem<'_> {
+    NewItem {
+        partition,
+        offset_delta_of_max_timestamp: 0,
+        bytes,
+        rewrite: Rewrite::CreateTime(1000),
+        wait: TopicWait::default(),
+        answered_in: 0,
+    }
+}
+
 async fn open(dir: &Path) -> Rc<Node<Waiter>> {
     open_with(dir, 4 << 20, Duration::from_secs(3600)).await
 }
 
 /// As [`open`], with a WAL of so many bytes and retention that looks once per `retention_period`.
 async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -> Rc<Node<Waiter>> {
+    open_for(dir, wal_bytes_max, retention_period, Rc::new(Outcomes::default())).await
+}
+
+async fn open_for(
+    dir: &Path,
+    wal_bytes_max: u64,
+    retention_period: Duration,
+    listener: Rc<dyn CommitListener<Waiter>>,
+) -> Rc<Node<Waiter>> {
     let options = NodeOptions {
         cluster_id: "a-cluster".into(),
         broker_id: 1,
@@ -75,7 +97,7 @@ async fn open_with(dir: &Path, wal_bytes_max: u64, retention_period: Duration) -
         merged_size: None,
         free_bytes_min: Some(0),
     };
-    Node::open(Arc::new(RealDisk), dir, options, Rc::new(Outcomes::default())).await.unwrap()
+    Node::open(Arc::new(RealDisk), dir, options, listener).await.unwrap()
 }
 
 fn topic(name: &str, partitions: u32) -> NewTopic {
@@ -99,19 +121,7 @@ fn batch(value: &[u8], producer: Option<(i64, i16, i32)>) -> Vec<u8> {
 async fn produce(node: &Node<Waiter>, partition: PartitionId, batch: &[u8]) -> Result<Appended, Refused> {
     let (tell, told) = oneshot::channel();
     let shard = node.partitions().find(&partition).expect("the partition is led here").reader.shard();
-    let rewrite = Rewrite::CreateTime(1000);
-    node.committer().add(
-        shard,
-        NewItem {
-            partition,
-            offset_delta_of_max_timestamp: 0,
-            bytes: batch,
-            rewrite,
-            wait: TopicWait::default(),
-            answered_in: 0,
-        },
-        tell,
-    );
+    node.committer().add(shard, item(partition, batch), tell);
     told.await.unwrap().expect("the shard runs")
 }
 
@@ -265,16 +275,7 @@ fn a_topic_made_again_begins_empty_and_the_deleted_one_refuses_records() {
         let shard = node.partitions().find(&old).unwrap().reader.shard();
         node.delete_topic(old.topic_id).await.unwrap();
         let (tell, told) = oneshot::channel();
-        let (late, rewrite) = (batch(b"late", None), Rewrite::CreateTime(1000));
-        let item = NewItem {
-            partition: old,
-            offset_delta_of_max_timestamp: 0,
-            bytes: &late,
-            rewrite,
-            wait: TopicWait::default(),
-            answered_in: 0,
-        };
-        node.committer().add(shard, item, tell);
+        node.committer().add(shard, item(old, &batch(b"late", None)), tell);
         assert_eq!(told.await.unwrap(), Ok(Err(Refused::UnknownPartition)));
         node.create_topic(topic("t", 1)).await.unwrap();
     });
