@@ -3,8 +3,6 @@
 TRANSACTIONS = "needs transactions"
 LOGIN = "needs login"
 AUTHORIZER = "needs an authorizer, and with it logins"
-# A topic that is created by asking about it is in the answer already, and is written to before Apache Kafka has it.
-SOONER = "its records have to expire, after 100 ms, before their topic is created; here it is created sooner"
 NOT_YET = "not yet"
 UNEXPLAINED = "**unexplained**"
 FAULT = "**fault**"

@@ -36,10 +36,7 @@ const fn words(key: ApiKey) -> &'static str {
             "order of the partitions; no offset before the log start for the largest timestamp (−3), where Kafka names \
              deleted records"
         }
-        Metadata => {
-            "a topic that is created by asking is in the answer already; topics ordered by name; a topic without name and id \
-             is INVALID_REQUEST"
-        }
+        Metadata => "topics ordered by name; a topic without name and id is INVALID_REQUEST",
         CreateTopics => {
             "names of one request that differ only by `.` and `_` collide; id zero for a topic that is only validated; \
              `timeout_ms` is not looked at"

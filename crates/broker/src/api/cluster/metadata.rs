@@ -1,10 +1,10 @@
 //! Metadata: key 3, versions 0–13. Flexible since 9; topic ids in answers since 10, in questions since 12.
 //!
-//! A topic that is not there is created when broker and client allow it, and the answer has it already. A node alone leads
-//! everything and is the controller; a partition that is just being created has LEADER_NOT_AVAILABLE.
+//! A topic that is not there is created when broker and client allow it; as in Kafka the answer does not have it yet, and the
+//! client asks again. A node alone leads everything and is the controller; a partition that is just being created has
+//! LEADER_NOT_AVAILABLE.
 //!
 //! Where it differs from Kafka 4.3.1:
-//! - Kafka answers UNKNOWN_TOPIC_OR_PARTITION while it creates a topic, and the client asks again.
 //! - A topic with neither name nor id is answered with INVALID_REQUEST (Kafka fails with UNKNOWN_SERVER_ERROR).
 //! - All topics come in the order of their names; known ones come before the others.
 //! - One request creates at most 10,000 partitions, and names beyond `NAMED_MAX` are not answered.
@@ -26,7 +26,7 @@ use wire::primitive::{Array, Uuid};
 
 use crate::api::{METADATA_TOPIC, NAMED_MAX, NEW_PARTITIONS_MAX};
 use crate::dispatch::Caller;
-use crate::error_map;
+use crate::groups::OFFSETS_TOPIC;
 use crate::server::Broker;
 use crate::topics::is_internal;
 
@@ -126,7 +126,7 @@ fn find_ids<'a>(broker: &Broker, topics: &Array<'a, MetadataRequestTopic<'a>>) -
 }
 
 async fn find_names<'a>(
-    broker: &Broker,
+    broker: &Rc<Broker>,
     topics: &Array<'a, MetadataRequestTopic<'a>>,
     client_allows_creation: bool,
 ) -> Vec<Found<'a>> {
@@ -146,24 +146,38 @@ async fn find_names<'a>(
     known
 }
 
-/// Finds a topic or creates it while partitions may be created.
-async fn find_name(broker: &Broker, name: &str, may_create: &mut usize) -> Result<Arc<Topic>, ErrorCode> {
-    let find = || broker.node().image().topic(name).cloned();
-    if let Some(topic) = find() {
-        return Ok(topic);
+/// Finds a topic. One that is not there is created while partitions may be, which whoever asked hears when it asks again: clients
+/// know that from Kafka, which answers before it creates.
+async fn find_name(broker: &Rc<Broker>, name: &str, may_create: &mut usize) -> Result<Arc<Topic>, ErrorCode> {
+    if let Some(topic) = broker.node().image().topic(name) {
+        return Ok(topic.clone());
     }
     check_topic_name(name).map_err(|_| ErrorCode::INVALID_TOPIC_EXCEPTION)?;
-    let partitions = broker.options.num_partitions;
+    let options = &broker.options;
+    let partitions = if name == OFFSETS_TOPIC { options.groups.partitions } else { options.num_partitions };
     let left = may_create.checked_sub(usize::try_from(partitions).unwrap_or(usize::MAX));
-    let (Some(left), false) = (left, is_internal(name) || name == METADATA_TOPIC) else {
-        return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let may_be_created = name == OFFSETS_TOPIC || !is_internal(name) && name != METADATA_TOPIC;
+    if let (Some(left), true) = (left, may_be_created) {
+        *may_create = left;
+        create(broker, name).await;
+    }
+    Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+/// Creates a topic with everything as the broker has it. Why there is none is told to whoever creates it by name.
+async fn create(broker: &Rc<Broker>, name: &str) {
+    let failed = if name == OFFSETS_TOPIC {
+        broker.groups.found(broker).await.err().map(|error| error.to_string())
+    } else {
+        let partitions = broker.options.num_partitions;
+        let new = NewTopic { name: name.to_owned(), partitions, configs: BTreeMap::new() };
+        match broker.node().create_topic(new).await {
+            Ok(_) | Err(CreateTopicError::Exists(_)) => None,
+            Err(error) => Some(error.to_string()),
+        }
     };
-    *may_create = left;
-    let new = NewTopic { name: name.to_owned(), partitions, configs: BTreeMap::new() };
-    match broker.node().create_topic(new).await {
-        Ok(topic) => Ok(topic),
-        Err(CreateTopicError::Exists(_)) => find().ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
-        Err(error) => Err(error_map::create_topic(&error)),
+    if let Some(error) = failed {
+        tracing::debug!(topic = name, error, "a topic was not created by asking for it");
     }
 }
 
