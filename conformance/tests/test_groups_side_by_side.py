@@ -390,49 +390,6 @@ def test_a_join_that_does_not_fit_the_group(peers, version):
     both(peers, story)
 
 
-@pytest.mark.parametrize("version", API[COMMIT].versions)
-def test_commits(peers, version):
-    """Could break: who may commit what, and the error of each partition beside those that were committed."""
-
-    def story(it):
-        it.commit(version)
-        it.fetch()
-        it.commit(version, offsets=((0, 6), (1, 7), (9, 8), (-1, 9)))
-        it.commit(version, metadata=None)
-        it.fetch()
-        it.commit(version, metadata="x" * 4097)
-        it.commit(version, metadata="ü" * 4096)
-        it.commit(version, offsets=((0, -1),))
-        it.commit(version, generation=3, member="nobody")
-        it.commit(version, generation=0)
-        it.commit(version, generation=-1, member="nobody")
-        if version < 10:
-            it.commit(version, topic="no-such-topic")
-        joined = it.alone()
-        it.commit(version)
-        it.commit(version, generation=joined["GenerationId"], member=joined["MemberId"])
-        it.commit(version, generation=joined["GenerationId"] + 1, member=joined["MemberId"])
-        it.commit(version, generation=joined["GenerationId"], member="nobody")
-        it.ask(COMMIT, version, GroupId=it.group, Topics=[])
-        it.fetch(topics=None)
-
-    both(peers, story)
-
-
-@pytest.mark.parametrize("version", API[COMMIT].versions)
-def test_commits_of_a_group_that_is_not_there(peers, version):
-    """Could break: a client that was a member must hear that its group is gone, and in the version's own words."""
-
-    def story(it):
-        it.commit(version, generation=1, member="m")
-        it.commit(version, generation=0, member="")
-        it.ask(DESCRIBE, 5, Groups=[it.group])
-        it.commit(version, generation=-1, member="m")
-        it.ask(DESCRIBE, 5, Groups=[it.group])
-
-    both(peers, story)
-
-
 @pytest.mark.parametrize("version", API[FETCH].versions)
 def test_fetching_what_was_committed(peers, version):
     """Could break: the forms of three eras, and what is told of partitions without a commit."""

@@ -42,11 +42,32 @@ struct Committing {
     topics: Vec<Committed>,
 }
 
-/// A topic of the answer, partition by partition: refused already, or the coordinator's to answer.
+/// A topic of the answer.
 struct Committed {
     name: Arc<str>,
     topic_id: Uuid,
-    partitions: Vec<(i32, Option<ErrorCode>)>,
+    partitions: Vec<(i32, Outcome)>,
+}
+
+/// What becomes of a partition.
+#[derive(Clone, Copy)]
+enum Outcome {
+    /// Refused already.
+    Refused(ErrorCode),
+    /// The coordinator's to answer, as the offset of this place in the command.
+    Asked(usize),
+}
+
+impl Outcome {
+    fn is_refused(self) -> bool {
+        matches!(self, Self::Refused(_))
+    }
+}
+
+impl Committed {
+    fn is_any_refused(&self) -> bool {
+        self.partitions.iter().any(|(_, outcome)| outcome.is_refused())
+    }
 }
 
 /// Starts a commit, whose frame is given without its length; the time at which it was started. Nothing else of the connection
@@ -66,6 +87,9 @@ pub(crate) fn start(
     let mut left = NAMED_MAX;
     for topic in &body.topics {
         topics.push(check_topic(broker, version, &topic, &mut left, &mut offsets));
+    }
+    if topics.iter().any(Committed::is_any_refused) {
+        put_refused_first(&mut topics);
     }
     let read_at = connection.last_active.get();
     connection.begin_commit();
@@ -94,15 +118,17 @@ impl Committing {
             Ok(errors) => (errors, ErrorCode::NONE),
             Err(all) => (Vec::new(), all),
         };
-        let mut errors = errors.into_iter();
-        let mut answer = |&(partition_index, refused): &(i32, Option<ErrorCode>)| {
-            let error = refused.unwrap_or_else(|| errors.next().unwrap_or(all));
+        let answer = |&(partition_index, outcome): &(i32, Outcome)| {
+            let error = match outcome {
+                Outcome::Refused(error) => error,
+                Outcome::Asked(place) => errors.get(place).copied().unwrap_or(all),
+            };
             OffsetCommitResponsePartition { partition_index, error_code: error.code() }
         };
         let topics = self.topics.iter().map(|topic| OffsetCommitResponseTopic {
             name: (&*topic.name).into(),
             topic_id: topic.topic_id,
-            partitions: topic.partitions.iter().map(&mut answer).collect(),
+            partitions: topic.partitions.iter().map(answer).collect(),
         });
         let response = OffsetCommitResponse { throttle_time_ms: 0, topics: topics.collect() };
         let (counters, now) = (&self.broker.counters, Instant::now());
@@ -130,21 +156,27 @@ fn check_topic(
     let known: Option<Arc<str>> = handle.as_ref().map(|handle| handle.topic.name.clone());
     let mut partitions = Vec::with_capacity(1);
     for asked in topic.partitions.iter().take(*left) {
-        let refused = match &known {
-            None => Some(missing),
+        let outcome = match &known {
+            None => Outcome::Refused(missing),
             Some(_) if !has_partition(handle.as_deref(), asked.partition_index) => {
-                Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+                Outcome::Refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
             }
             Some(name) => {
                 offsets.push(new_offset(name, topic.topic_id, &asked));
-                None
+                Outcome::Asked(offsets.len() - 1)
             }
         };
-        partitions.push((asked.partition_index, refused));
+        partitions.push((asked.partition_index, outcome));
     }
     *left -= partitions.len();
     let name = known.unwrap_or_else(|| shared(&topic.name));
     Committed { name, topic_id: topic.topic_id, partitions }
+}
+
+/// Kafka's order of the answer: partitions that are not there and their topics come before those that the coordinator answers.
+fn put_refused_first(topics: &mut [Committed]) {
+    topics.sort_by_key(|topic| !topic.is_any_refused());
+    topics.iter_mut().for_each(|topic| topic.partitions.sort_by_key(|(_, outcome)| !outcome.is_refused()));
 }
 
 fn has_partition(topic: Option<&TopicHandle>, number: i32) -> bool {
