@@ -125,6 +125,17 @@ class Session:
         return {(t["Topic"], p["PartitionIndex"]): p for t in answer["Responses"] for p in t["Partitions"]}
 
 
+def test_sessions_may_be_switched_off(start_broker, topic_name):
+    """Could break: a client that is given no session asks for everything each time (session id 0)."""
+    broker = start_broker({"max.incremental.fetch.session.cache.slots": 0})
+    topic = create(broker, topic_name(), partitions=2)
+    with raw.Connection(broker) as connection:
+        for _ in range(2):
+            session = Session(connection)
+            assert len(session.fetch([(topic, p, 0) for p in range(2)])) == 2
+            assert session.id == 0
+
+
 def test_a_session_returns_only_what_changed(broker, topic_name):
     """Could break: the partitions that are not named in a request stay in the session, forgotten ones leave it."""
     topic = create(broker, topic_name(), partitions=10)
@@ -265,7 +276,9 @@ class Expected:
             i = self.number[base]
             end = at + 12 + length
             sent = TEMPLATES[i % len(TEMPLATES)]
-            assert (data[at + 8 : at + 12], data[at + 16 : end]) == (sent[8:12], sent[16:]), f"batch {i} at offset {base}"
+            assert (data[at + 8 : at + 12], data[at + 16 : end]) == (sent[8:12], sent[16:]), (
+                f"batch {i} at offset {base}"
+            )
             after = base + COUNTS[i % len(COUNTS)]
             assert base == next_offset if next_offset is not None else base <= start < after, (start, base)
             at, next_offset = end, after
@@ -312,7 +325,9 @@ def test_readers_at_every_position_while_tails_move_into_segments(broker, topic_
             failures.append(failure)
             written[0] = expected.end
 
-    threads = [threading.Thread(target=run, args=x) for x in [(write,), (follow,), *((read, seed) for seed in range(4))]]
+    threads = [
+        threading.Thread(target=run, args=x) for x in [(write,), (follow,), *((read, seed) for seed in range(4))]
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -374,7 +389,9 @@ def test_a_session_over_thousands_of_silent_partitions_tells_what_moves(broker, 
         for round_ in range(40):
             assert session.fetch() == {}
             moved = sorted({(round_ * 37 + k * 611) % count for k in range(3)})
-            late = threading.Timer(0.05, lambda moved=moved: [raw.produce(writer, topic, BATCH, partition=p) for p in moved])
+            late = threading.Timer(
+                0.05, lambda moved=moved: [raw.produce(writer, topic, BATCH, partition=p) for p in moved]
+            )
             late.start()
             seen, named = set(), []
             while seen < set(moved):

@@ -309,3 +309,22 @@ def test_thousands_join_one_group_at_once(start_broker, topic_name):
             81,
             "The consumer group has reached its maximum capacity of 2000 members.",
         )
+
+
+def test_assignors_that_the_operator_leaves(start_broker):
+    """Could break: the first one is for whoever asks for none, and no other is to be had."""
+    broker = start_broker({"group.consumer.assignors": "range"})
+    raw.wait_for_coordinator(broker)
+    asked = {"RebalanceTimeoutMs": 60_000, "SubscribedTopicNames": ["t"], "TopicPartitions": []}
+    with raw.Connection(broker) as connection:
+        for assignor, told in (
+            (None, None),
+            ("range", None),
+            ("uniform", "ServerAssignor uniform is not supported. Supported assignors: range."),
+        ):
+            group = f"assigned-{assignor}"
+            who = {"GroupId": group, "MemberId": "one", "MemberEpoch": 0, "ServerAssignor": assignor}
+            answer = connection.ask("ConsumerGroupHeartbeat", 1, **who, **asked)
+            assert (answer["ErrorCode"], answer["ErrorMessage"]) == (112 if told else 0, told)
+        answer = connection.ask("ConsumerGroupDescribe", 1, GroupIds=["assigned-None", "assigned-range"])
+        assert [g["AssignorName"] for g in answer["Groups"]] == ["range", "range"]

@@ -51,7 +51,7 @@ pub use configs::{
     GroupConfigBounds, Level, LogLevels, StartedWith, TopicConfig, Values, are_connection_overrides,
     may_be_together,
 };
-pub use coordinator::group::STATES as GROUP_STATES;
+pub use coordinator::group::{ASSIGNORS, STATES as GROUP_STATES};
 pub use coordinator::group::{GroupCounts, GroupSettings, GroupSummary, MigrationPolicy};
 pub use counters::Traffic;
 pub use durations::Durations;

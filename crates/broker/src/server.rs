@@ -81,6 +81,8 @@ pub struct BrokerOptions {
     pub log_levels: Rc<dyn LogLevels>,
     /// Bytes of records in one fetch answer, whatever the client asks for (`fetch.max.bytes`).
     pub fetch_response_bytes_max: usize,
+    /// Fetch sessions at a time (`max.incremental.fetch.session.cache.slots`).
+    pub fetch_sessions_max: usize,
     /// Consumer groups.
     pub groups: GroupOptions,
 }
@@ -160,7 +162,7 @@ impl Broker {
             cold_reads: ColdReads::new(answers.clone()),
             answers,
             produce_scratch: RefCell::default(),
-            fetch_sessions: RefCell::default(),
+            fetch_sessions: RefCell::new(FetchSessions::of(options.fetch_sessions_max)),
             groups,
             log_dir: std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()),
             topics: Topics::new(node.broker_id(), options.topic_defaults.clone()),

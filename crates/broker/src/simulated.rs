@@ -145,6 +145,7 @@ fn broker_options(groups: GroupOptions) -> BrokerOptions {
         },
         log_levels: Rc::new(NoLoggers),
         fetch_response_bytes_max: 0,
+        fetch_sessions_max: 0,
         groups,
     }
 }

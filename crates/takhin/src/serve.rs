@@ -269,6 +269,7 @@ fn broker_options(in_force: &InForce, levels: Rc<Levels>) -> BrokerOptions {
         group_config_bounds: group_config_bounds(&in_force.config.groups),
         log_levels: levels,
         fetch_response_bytes_max: bytes(kafka.fetch_max_bytes),
+        fetch_sessions_max: usize::try_from(kafka.fetch_sessions_max).unwrap_or(usize::MAX),
         groups: group_options(&in_force.config),
     }
 }
@@ -297,6 +298,7 @@ fn group_options(config: &Config) -> GroupOptions {
             consumer_session_timeout: groups.consumer_session_timeout,
             consumer_heartbeat_interval: groups.consumer_heartbeat_interval,
             consumer_size_max: size(groups.consumer_max_size),
+            consumer_assignors: groups.consumer_assignors.iter().map(|name| name.as_str().into()).collect(),
             migration: match groups.consumer_migration {
                 GroupMigration::Disabled => MigrationPolicy::Disabled,
                 GroupMigration::Upgrade => MigrationPolicy::Upgrade,

@@ -9,7 +9,7 @@ pub(super) fn is_read_only(name: &str) -> bool {
 }
 
 /// In order.
-const NAMES: [&str; 205] = [
+const NAMES: [&str; 203] = [
     "add.partitions.to.txn.retry.backoff.max.ms",
     "add.partitions.to.txn.retry.backoff.ms",
     "alter.config.policy.class.name",
@@ -46,7 +46,6 @@ const NAMES: [&str; 205] = [
     "delete.records.purgatory.purge.interval.requests",
     "early.start.listeners",
     "fetch.purgatory.purge.interval.requests",
-    "group.consumer.assignors",
     "group.consumer.max.assignment.interval.ms",
     "group.consumer.min.assignment.interval.ms",
     "group.coordinator.append.linger.ms",
@@ -97,7 +96,6 @@ const NAMES: [&str; 205] = [
     "log.flush.scheduler.interval.ms",
     "log.flush.start.offset.checkpoint.interval.ms",
     "log.roll.jitter.hours",
-    "max.incremental.fetch.session.cache.slots",
     "max.request.partition.size.limit",
     "metadata.log.dir",
     "metadata.log.max.record.bytes.between.snapshots",

@@ -240,7 +240,7 @@ impl Groups {
                 _ => None,
             }),
             Command::DescribeConsumer(group) => Reply::DescribeConsumer(match self.groups.get(&group) {
-                Some(Group::Consumer(group)) => Some(group.describe()),
+                Some(Group::Consumer(group)) => Some(group.describe(&self.settings)),
                 _ => None,
             }),
             Command::ConsumerBeat(beat) => {

@@ -47,6 +47,9 @@ pub struct GroupSettings {
     pub consumer_heartbeat_interval: Duration,
     /// `group.consumer.max.size`: members of such a group.
     pub consumer_size_max: usize,
+    /// `group.consumer.assignors`: which of [`ASSIGNORS`](super::ASSIGNORS) members may ask for; the first is for those that ask for
+    /// none.
+    pub consumer_assignors: Vec<Box<str>>,
     /// `group.consumer.migration.policy`.
     pub migration: MigrationPolicy,
     /// `offset.metadata.max.bytes`: bytes of what a client keeps with an offset. As Kafka's, in UTF-16 units.
@@ -56,6 +59,11 @@ pub struct GroupSettings {
 }
 
 impl GroupSettings {
+    /// The assignor of groups whose members ask for none.
+    pub(super) fn default_assignor(&self) -> &str {
+        self.consumer_assignors.first().map_or(super::ASSIGNORS[0], |name| name)
+    }
+
     /// Whether a client may keep this with an offset.
     pub(super) fn takes_metadata(&self, metadata: &str) -> bool {
         // Kafka counts characters of Java; bytes are at least as many, and cheap.
@@ -74,6 +82,7 @@ impl Default for GroupSettings {
             consumer_session_timeout: Duration::from_secs(45),
             consumer_heartbeat_interval: Duration::from_secs(5),
             consumer_size_max: usize::MAX,
+            consumer_assignors: super::ASSIGNORS.map(Box::from).into(),
             migration: MigrationPolicy::default(),
             offset_metadata_max: 4096,
             offsets_retention: Duration::from_hours(7 * 24),

@@ -204,7 +204,6 @@ impl Record {
     }
 }
 
-/// A version and a message in it: how keys and values begin.
 /// Bytes that the record of a committed offset takes in a record batch, at most and hardly less.
 pub(crate) fn offset_bytes(group: &str, topic: &str, metadata: &str) -> usize {
     /// Ten bytes of the key, 44 of the value, and what a batch has around a record.
@@ -212,6 +211,7 @@ pub(crate) fn offset_bytes(group: &str, topic: &str, metadata: &str) -> usize {
     AROUND + group.len() + topic.len() + metadata.len()
 }
 
+/// A version and a message in it: how keys and values begin.
 fn encoded<'a>(prefix: i16, message: &impl Message<'a>, version: i16) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     let mut writer = Writer::new(&mut out);

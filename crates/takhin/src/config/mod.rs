@@ -250,6 +250,10 @@ fn check_between(config: &Config) -> Result<(), ConfigError> {
         let allowed = "at least 1, or kafka.max.connections.per.ip.overrides for somebody".to_owned();
         return Err(ConfigError::rule_between("kafka.max.connections.per.ip", per_ip, allowed));
     }
+    if config.groups.consumer_assignors.is_empty() {
+        let allowed = "uniform, range, or one of them".to_owned();
+        return Err(ConfigError::rule_between("kafka.group.consumer.assignors", String::new(), allowed));
+    }
     check_group_bounds(&config.groups)?;
     let batch_max = u64::from(kafka.max_message_bytes);
     if let Some(tail_max) = storage.tail_max_bytes.filter(|tail_max| *tail_max < batch_max) {
@@ -259,7 +263,6 @@ fn check_between(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// What holds for groups without configs of their own lies within what theirs may be.
 /// There are not more replicas than brokers, and this one is alone.
 fn check_replicas(config: &Config) -> Result<(), ConfigError> {
     let factors = [
@@ -275,6 +278,7 @@ fn check_replicas(config: &Config) -> Result<(), ConfigError> {
     }
 }
 
+/// What holds for groups without configs of their own lies within what theirs may be.
 fn check_group_bounds(groups: &Groups) -> Result<(), ConfigError> {
     let bounds = [
         (

@@ -143,6 +143,8 @@ table! {
         delete_topic_enable: bool = "kafka.delete.topic.enable", Rule::Flag, "true";
         /// Bytes of records in one fetch answer at most, whatever the client asks for; the first batch of an answer always fits.
         fetch_max_bytes: u32 = "kafka.fetch.max.bytes", integer(1024, INT_MAX, "bytes"), "57671680";
+        /// Fetch sessions (KIP-227) at a time; 0: none.
+        fetch_sessions_max: u32 = "kafka.max.incremental.fetch.session.cache.slots", integer(0, INT_MAX, "sessions"), "1000";
         /// Largest request frame; a connection that announces more is closed.
         socket_request_max_bytes: u32 = "kafka.socket.request.max.bytes", integer(1024, INT_MAX, "bytes"), "104857600";
         /// Bytes of requests that wait to be committed, over all connections; beyond it sockets are not read.
@@ -228,6 +230,8 @@ table! {
         consumer_max_heartbeat_interval: Duration = "kafka.group.consumer.max.heartbeat.interval.ms", integer(1, INT_MAX, "milliseconds"), "15000";
         /// Members of a group of the consumer protocol at most.
         consumer_max_size: u32 = "kafka.group.consumer.max.size", integer(1, INT_MAX, "members"), "2147483647";
+        /// How partitions of groups of the consumer protocol may be assigned; the first is for groups whose members do not say.
+        consumer_assignors: Vec<String> = "kafka.group.consumer.assignors", Rule::List { allowed: "uniform, range", fits: is_assignor }, "uniform,range";
         /// Which groups with members change their protocol: to the consumer protocol when a member that speaks it joins, to the classic one
         /// when the last such member leaves. `disabled` also keeps members of the classic protocol out of groups of the other. A group
         /// without members always may.
@@ -307,6 +311,10 @@ table! {
 
 fn is_cleanup_policy(text: &str) -> bool {
     matches!(text, "delete" | "compact")
+}
+
+fn is_assignor(text: &str) -> bool {
+    broker::ASSIGNORS.contains(&text)
 }
 
 fn is_path(text: &str) -> bool {

@@ -121,14 +121,6 @@ pub(crate) struct FetchSessions<W = Watch> {
     limits: Limits,
 }
 
-impl<W> Default for FetchSessions<W> {
-    fn default() -> Self {
-        let limits =
-            Limits { sessions_max: 1000, partitions_max: 1_000_000, idle_max: Duration::from_secs(120) };
-        Self::new(limits)
-    }
-}
-
 struct Cached {
     asked: Asked,
     high_watermark: i64,
@@ -275,6 +267,11 @@ fn next_epoch(epoch: i32) -> i32 {
 }
 
 impl<W> FetchSessions<W> {
+    /// At most so many sessions at a time.
+    pub(crate) fn of(sessions_max: usize) -> Self {
+        Self::new(Limits { sessions_max, partitions_max: 1_000_000, idle_max: Duration::from_secs(120) })
+    }
+
     fn new(limits: Limits) -> Self {
         Self {
             sessions: HashMap::default(),

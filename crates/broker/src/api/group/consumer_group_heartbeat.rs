@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use coordinator::group::ASSIGNORS;
 use coordinator::group::command::{Command, ConsumerBeat, ConsumerBeatReply, Reply};
 use coordinator::record::Partitions;
 use wire::error::ErrorCode;
@@ -53,9 +52,11 @@ async fn hear(
     request: &ConsumerGroupHeartbeatRequest<'_>,
 ) -> Result<ConsumerBeatReply, Refused> {
     check(caller.version, request).map_err(|message| (ErrorCode::INVALID_REQUEST, message.into()))?;
-    if let Some(name) = request.server_assignor.as_deref().filter(|name| !ASSIGNORS.contains(name)) {
+    let assignors = &broker.groups.settings().consumer_assignors;
+    let is_unknown = |name: &&str| assignors.iter().all(|known| **known != **name);
+    if let Some(name) = request.server_assignor.as_deref().filter(is_unknown) {
         let message =
-            format!("ServerAssignor {name} is not supported. Supported assignors: {}.", ASSIGNORS.join(", "));
+            format!("ServerAssignor {name} is not supported. Supported assignors: {}.", assignors.join(", "));
         return Err((ErrorCode::UNSUPPORTED_ASSIGNOR, message.into()));
     }
     let member_id = match &*request.member_id {

@@ -28,11 +28,11 @@ use self::assignor::Targets;
 use self::holders::Holders;
 use self::pace::Pace;
 use self::subscribed::Subscribed;
-use super::Step;
 use super::command::{CommitOffsets, DescribedConsumer, DescribedConsumerGroup, FetchOffsets, NewOffset};
 use super::rewrite::Own;
 use super::session::{Deadline, Session};
 use super::timers::Timers;
+use super::{GroupSettings, Step};
 use crate::record::{
     ConsumerRecord, CurrentAssignment, GroupEpoch, MemberState, MemberSubscription, Partitions, Record,
     ResolvedRegex, TargetEpoch,
@@ -249,7 +249,7 @@ impl ConsumerGroup {
         self.subscribed.contains(topic)
     }
 
-    pub(super) fn describe(&self) -> DescribedConsumerGroup {
+    pub(super) fn describe(&self, settings: &GroupSettings) -> DescribedConsumerGroup {
         let member = |(id, member): (&Arc<str>, &Member)| DescribedConsumer {
             member_id: id.clone(),
             epoch: member.current.epoch,
@@ -262,18 +262,21 @@ impl ConsumerGroup {
             state: self.state(),
             epoch: self.epoch.epoch,
             target_epoch: self.target_epoch.epoch,
-            assignor: self.assignor().into(),
+            assignor: self.assignor(settings).into(),
             members: self.members.iter().map(member).collect(),
         }
     }
 
     /// The assignor that most members ask for.
-    fn assignor(&self) -> &str {
+    fn assignor<'a>(&'a self, settings: &'a GroupSettings) -> &'a str {
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for name in self.members.values().filter_map(|member| member.subscription.assignor.as_deref()) {
             *votes.entry(name).or_default() += 1;
         }
-        votes.into_iter().max_by_key(|(_, count)| *count).map_or(ASSIGNORS[0], |(name, _)| name)
+        votes
+            .into_iter()
+            .max_by_key(|(_, count)| *count)
+            .map_or(settings.default_assignor(), |(name, _)| name)
     }
 
     /// Whether whoever commits may: a member in its epoch, in an older one only what it has had since then (KIP-1251); or anybody

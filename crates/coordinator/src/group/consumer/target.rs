@@ -72,7 +72,7 @@ impl ConsumerGroup {
             self.members.keys().map(|id| self.reader(id, step.topics, &mut counts)).collect();
         let partitions: i32 = counts.values().sum();
         self.pace.charge(now, readers.len() + usize::try_from(partitions).unwrap_or(0));
-        let targets = assignor::assign(self.assignor(), &readers, &counts);
+        let targets = assignor::assign(self.assignor(step.settings), &readers, &counts);
         for (member, target) in targets {
             if self.targets.get(&member) != Some(&target) {
                 self.write(step, ConsumerRecord::Target { member, value: Some(target) });
