@@ -328,3 +328,29 @@ def test_assignors_that_the_operator_leaves(start_broker):
             assert (answer["ErrorCode"], answer["ErrorMessage"]) == (112 if told else 0, told)
         answer = connection.ask("ConsumerGroupDescribe", 1, GroupIds=["assigned-None", "assigned-range"])
         assert [g["AssignorName"] for g in answer["Groups"]] == ["range", "range"]
+
+
+def test_ten_thousand_offsets_are_deleted(start_broker):
+    """Could break: the records that delete them are more than a batch holds: a group or topic that nobody can delete."""
+    broker = start_broker()
+    topic = create(broker, "t" * 200, partitions=10_000)
+    raw.wait_for_coordinator(broker)
+    groups = ["first", "second"]
+    with raw.Connection(broker) as connection:
+        for group in groups:
+            for begin in range(0, 10_000, 1000):
+                numbers = range(begin, begin + 1000)
+                offsets = [{"PartitionIndex": p, "CommittedOffset": p, "CommittedMetadata": ""} for p in numbers]
+                who = {"GroupId": group, "GenerationIdOrMemberEpoch": -1, "MemberId": ""}
+                told = connection.ask("OffsetCommit", 8, **who, Topics=[{"Name": topic, "Partitions": offsets}])
+                assert {p["ErrorCode"] for p in told["Topics"][0]["Partitions"]} == {0}
+        answer = connection.ask("DeleteGroups", 2, GroupsNames=["first"])
+        assert [result["ErrorCode"] for result in answer["Results"]] == [0]
+        assert [len(committed(broker, group, topic, 10_000)) for group in groups] == [0, 10_000]
+        answer = connection.ask("DeleteTopics", 6, TimeoutMs=60_000, Topics=[{"Name": topic}])
+        assert [response["ErrorCode"] for response in answer["Responses"]] == [0]
+    broker.kill()
+    broker.start()
+    raw.wait_for_coordinator(broker)
+    assert [len(committed(broker, group, topic, 10_000)) for group in groups] == [0, 0]
+    assert "too large" not in broker.log()

@@ -264,16 +264,16 @@ impl<W: 'static> Committer<W> {
         let place =
             self.shards.iter().position(|led| led.id() == shard).expect("placed on a shard of this node");
         let mut group = self.group.borrow_mut();
-        let was_due = self.is_due(&group, place);
+        // Each lane for itself: small ones that are held back are due all the time.
+        let was_small_due = self.is_small_due(&group, place);
+        let was_bulk_due = self.is_bulk_due(&group, place);
         let bytes = ITEM_HEADER_BYTES + batch.bytes.len();
         let lane = group.add(place, batch.partition, bytes, |out| batch.write(out), waiter);
-        if note(place, lane) || !was_due && self.is_due(&group, place) {
+        let is_more_due = !was_small_due && self.is_small_due(&group, place)
+            || !was_bulk_due && self.is_bulk_due(&group, place);
+        if note(place, lane) || is_more_due {
             self.hand_over.notify_one();
         }
-    }
-
-    fn is_due(&self, group: &CommitGroup<PartitionId, W>, place: usize) -> bool {
-        self.is_small_due(group, place) || self.is_bulk_due(group, place)
     }
 
     /// Small entries of all shards go together, when none is in flight.
@@ -352,8 +352,10 @@ impl<W: 'static> Committer<W> {
     async fn propose_due(self: &Rc<Self>, are_small_held: bool) -> bool {
         let time = WallTime::now();
         let are_small_due = !are_small_held && self.no_small_in_flight();
-        if are_small_due && self.is_announced.replace(false) {
+        if are_small_due && self.is_announced.get() {
             self.listener.gather();
+            // Not before: what is added meanwhile wakes nobody.
+            self.is_announced.set(false);
         }
         let (due, small_wait) = self.take_due(are_small_due);
         let proposed_any = !due.is_empty();
@@ -403,10 +405,18 @@ impl<W: 'static> Committer<W> {
             }
         }
         let small = due.iter().filter(|due| due.lane == Lane::Small).map(|due| due.requests).sum();
-        // What was announced and never came, or became bulk, is not waited for.
-        let is_any_left = (0..self.shards.len()).any(|place| group.has_small(place));
-        let began = if is_any_left { small } else { usize::MAX };
-        let wait = if small > 0 { self.pace.began(began) } else { Duration::ZERO };
+        let is_any_left =
+            self.is_announced.get() || (0..self.shards.len()).any(|place| group.has_small(place));
+        // What was announced and never came, or came as bulk, is not waited for.
+        let wait = match (small, is_any_left) {
+            (0, false) => {
+                self.pace.none_waits();
+                Duration::ZERO
+            }
+            (0, true) => Duration::ZERO,
+            (_, false) => self.pace.began(usize::MAX),
+            (_, true) => self.pace.began(small),
+        };
         (due, wait)
     }
 
@@ -436,7 +446,8 @@ impl<W: 'static> Committer<W> {
         let in_flight = self.in_flight[place].of(lane);
         in_flight.set(in_flight.get() - 1);
         let group = self.group.borrow();
-        let is_any_due = (0..self.shards.len()).any(|place| self.is_due(&group, place));
+        let is_any_due = (0..self.shards.len())
+            .any(|place| self.is_small_due(&group, place) || self.is_bulk_due(&group, place));
         if is_any_due || self.pace.is_answering() {
             self.hand_over.notify_one();
         }

@@ -22,8 +22,8 @@ impl Forming {
         Self { wall_ms, builder: Builder::new(Codec::None.into()), requests: 0 }
     }
 
-    /// Adds a step's records; the batch's size if that is too much: it is of no use then.
-    pub(super) fn append(&mut self, records: &[Record]) -> Result<(), usize> {
+    /// Adds records; the batch's size if that is too much: it is of no use then.
+    pub(super) fn append<'a>(&mut self, records: impl Iterator<Item = &'a Record>) -> Result<(), usize> {
         for record in records {
             let (key, value) = record.encode();
             let added = self.builder.append(self.wall_ms, Some(&key), value.as_deref(), &[]);
@@ -31,6 +31,10 @@ impl Forming {
         }
         let bytes = self.builder.bytes();
         if bytes > BATCH_BYTES_MAX { Err(bytes) } else { Ok(()) }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.builder.record_count() == 0
     }
 
     /// Counts a step that was announced; how many were, and the bytes of all.

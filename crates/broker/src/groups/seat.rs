@@ -23,8 +23,12 @@ use super::forming::{FORMING_BYTES_MAX, Forming};
 use super::image::GroupsImage;
 use super::load;
 use super::planted::{Plan, planted};
+use super::room_for_writes;
 use crate::pump::Waiter;
 use crate::server::Broker;
+
+/// A step that takes more is cut in pieces, where it may be.
+const PIECE_BYTES_MAX: usize = 128 << 10;
 
 /// What somebody who has asked is told.
 pub(super) struct Answer {
@@ -110,23 +114,27 @@ impl Seat {
             match loaded {
                 Ok(groups) => {
                     self.is_unreadable.set(false);
+                    retry_after = load::RETRY_AFTER;
                     self.begin(&broker, groups);
+                    if broker.node().refuses_writes().is_none() {
+                        self.forget_gone(&broker).await;
+                    }
                 }
                 Err(error) => {
                     self.is_unreadable.set(true);
                     let partition = self.partition.reader.partition().partition;
                     tracing::error!(partition, %error, ?retry_after, "groups could not be read; trying again");
+                    env::sleep(retry_after).await;
+                    retry_after = (2 * retry_after).min(load::RETRY_AFTER_MAX);
+                    continue;
                 }
             }
             while self.is_serving() {
                 self.changed.notified().await;
             }
-            // What ended it at once may do so again: beginning reads the whole partition.
-            if Instant::now().since(began) < retry_after {
-                env::sleep(retry_after).await;
-                retry_after = (2 * retry_after).min(load::RETRY_AFTER_MAX);
-            } else {
-                retry_after = load::RETRY_AFTER;
+            // What ended it at once may do so again, and beginning reads the whole partition.
+            if Instant::now().since(began) < load::RETRY_AFTER {
+                env::sleep(load::RETRY_AFTER).await;
             }
         }
     }
@@ -148,9 +156,6 @@ impl Seat {
         let now = broker.groups.now();
         let image = GroupsImage(broker);
         self.step(broker, 0, |serving, out| serving.groups.begin(image.at(now), out));
-        if broker.node().refuses_writes().is_none() {
-            self.forget_gone(broker);
-        }
         broker.groups.due_at(self.next_deadline());
     }
 
@@ -260,20 +265,26 @@ impl Seat {
 
     /// Forgets what was committed of topics that are deleted. Their deletion has it forgotten, too, but not while nothing is
     /// written.
-    pub(super) fn forget_gone(self: &Rc<Self>, broker: &Rc<Broker>) {
+    pub(super) async fn forget_gone(self: &Rc<Self>, broker: &Rc<Broker>) {
         let is_gone = |topic: &str| broker.topic(topic).is_none();
         let gone = self.with(|serving| serving.groups.topics_with_offsets(is_gone)).unwrap_or_default();
         for topic in gone {
-            self.forget_topic(broker, &topic);
+            if is_gone(&topic) && !self.forget_topic(broker, &topic).await {
+                return;
+            }
         }
     }
 
-    /// Forgets what was committed of a topic.
-    pub(super) fn forget_topic(self: &Rc<Self>, broker: &Rc<Broker>, topic: &str) {
+    /// Forgets what was committed of a topic; false when nothing is written at present.
+    pub(super) async fn forget_topic(self: &Rc<Self>, broker: &Rc<Broker>, topic: &str) -> bool {
         let mut is_done = false;
         while !is_done && self.is_serving() {
+            if room_for_writes(broker).await.is_err() {
+                return false;
+            }
             self.step(broker, 0, |serving, out| is_done = serving.groups.forget_topic(topic, out));
         }
+        true
     }
 
     /// Records in the log, and how many would do.
@@ -321,13 +332,8 @@ impl Seat {
             return;
         }
         broker.groups.count(&out);
-        out.records.retain(|record| !is_left_out(record, self.plan));
         let is_large = out.records.iter().map(Record::bytes).sum::<usize>() > FORMING_BYTES_MAX;
-        if is_large {
-            self.hand_over(broker);
-        }
-        let wall_ms = || broker.groups.now().wall_ms;
-        if let Some(Err(bytes)) = self.with(|serving| serving.keep(&out.records, wall_ms)) {
+        if let Err(bytes) = self.keep(broker, &out, is_large) {
             // What was decided can't be written down: nobody may hear of it, and it may not be gone on from.
             let partition = self.partition.reader.partition().partition;
             tracing::warn!(partition, bytes, bytes_max = BATCH_BYTES_MAX, "a step of a group is too large");
@@ -344,11 +350,27 @@ impl Seat {
             }
         });
         if is_large {
-            self.hand_over(broker);
+            self.hand_over_as(broker, answered_in);
         } else if writes {
             self.announce(broker, answered_in);
         }
         self.release(ready.unwrap_or_default(), None);
+    }
+
+    /// Adds a step's records to the batch that forms, or, if it is large, to batches of their own, of which the last is still to be
+    /// handed over; the size of what is too much.
+    fn keep(self: &Rc<Self>, broker: &Broker, out: &Output, is_large: bool) -> Result<(), usize> {
+        let keep = |records: &[Record]| {
+            let wall_ms = || broker.groups.now().wall_ms;
+            self.with(|serving| serving.keep(records, wall_ms, self.plan)).unwrap_or(Ok(()))
+        };
+        if !is_large {
+            return if out.records.is_empty() { Ok(()) } else { keep(&out.records) };
+        }
+        out.pieces(PIECE_BYTES_MAX).into_iter().try_for_each(|piece| {
+            self.hand_over(broker);
+            keep(piece)
+        })
     }
 
     /// A step added to the batch that forms: it is written with its group, or at once when it has become large.
@@ -370,6 +392,11 @@ impl Seat {
 
     /// Writes what has formed.
     pub(crate) fn hand_over(self: &Rc<Self>, broker: &Broker) {
+        self.hand_over_as(broker, 0);
+    }
+
+    /// Likewise; if it was not announced it is of a connection that commit `answered_in` answered last.
+    fn hand_over_as(self: &Rc<Self>, broker: &Broker, answered_in: u64) {
         let Some((batch, forming)) = self.with(Serving::take_forming).flatten() else { return };
         self.in_flight.set(self.in_flight.get() + 1);
         let (wall_ms, requests, bytes) = forming.finish();
@@ -379,7 +406,7 @@ impl Seat {
             bytes: &bytes,
             rewrite: Rewrite::CreateTime(wall_ms),
             wait: TopicWait::default(),
-            answered_in: 0,
+            answered_in,
         };
         let (shard, waiter) =
             (self.partition.reader.shard(), Waiter::Coordinator(Written { seat: self.clone(), batch }));
@@ -434,13 +461,16 @@ impl Serving {
         self.next_ticket
     }
 
-    /// Adds a step's records to the batch that forms; the size of what is too much.
-    fn keep(&mut self, records: &[Record], wall_ms: impl FnOnce() -> i64) -> Result<(), usize> {
-        if records.is_empty() {
-            return Ok(());
+    /// Adds records to the batch that forms; the size of what is too much.
+    fn keep(&mut self, records: &[Record], wall_ms: impl FnOnce() -> i64, plan: Plan) -> Result<(), usize> {
+        let written = records.iter().filter(|record| !is_left_out(record, plan));
+        let forming = self.forming.get_or_insert_with(|| Forming::new(wall_ms()));
+        forming.append(written)?;
+        if forming.is_empty() {
+            self.forming = None;
+        } else {
+            self.last_batch = Some(self.next_batch);
         }
-        self.forming.get_or_insert_with(|| Forming::new(wall_ms())).append(records)?;
-        self.last_batch = Some(self.next_batch);
         Ok(())
     }
 

@@ -34,15 +34,14 @@ pub(crate) fn start(broker: &Rc<Broker>) {
     env::spawn_local(rewrite(broker.clone()));
 }
 
-/// What was committed of a topic that is gone is forgotten; comes back when that is durable. False when it may not be: a
-/// coordinator that begins looks whether there is such a topic.
+/// What was committed of a topic that is gone is forgotten; comes back when that is durable. False when it may not be: whoever looks
+/// for expired offsets, and a coordinator that begins, look whether there is such a topic.
 pub(crate) async fn topic_deleted(broker: &Rc<Broker>, topic: &str) -> bool {
     let seats = broker.groups.seats(broker);
     for seat in &seats {
-        if room_for_writes(broker).await.is_err() {
+        if !seat.forget_topic(broker, topic).await {
             return false;
         }
-        seat.forget_topic(broker, topic);
     }
     let mut is_forgotten = true;
     for seat in &seats {
@@ -128,7 +127,7 @@ async fn expire_offsets(broker: Rc<Broker>) {
                 }
                 after = seat.expire_offsets(&broker, broker.groups.now(), after.as_ref());
                 if after.is_none() {
-                    seat.forget_gone(&broker);
+                    seat.forget_gone(&broker).await;
                     break;
                 }
             }

@@ -13,7 +13,7 @@ use super::offsets::tombstone;
 use super::{At, Groups, Now, Output, exceeds_batch};
 use crate::record::{CommittedOffset, Record, offset_bytes};
 
-/// Offsets that expire in one step, about: a step is one record batch.
+/// Offsets that expire in one step, about: others are to be heard in between.
 const EXPIRED_MAX: usize = 4096;
 
 impl Groups {
@@ -125,7 +125,7 @@ impl Groups {
                 continue;
             }
             if self.offsets.get(&delete.group, topic, *partition).is_some() {
-                self.write(tombstone(&delete.group, topic, *partition), out);
+                self.forget(vec![tombstone(&delete.group, topic, *partition)], out);
             }
             errors.push(ErrorCode::NONE);
         }
@@ -144,9 +144,17 @@ impl Groups {
             .of_group(group)
             .map(|(topic, partition, _)| tombstone(group, topic, partition))
             .collect();
-        gone.into_iter().for_each(|record| self.write(record, out));
+        self.forget(gone, out);
         tombstones.into_iter().for_each(|record| self.write(record, out));
         ErrorCode::NONE
+    }
+
+    /// Writes records that delete offsets, each for itself.
+    fn forget(&mut self, gone: Vec<Record>, out: &mut Output) {
+        for record in gone {
+            self.write(record, out);
+            out.may_be_cut();
+        }
     }
 
     /// Forgets what groups committed of topics that are deleted; to be called until it says that it is done.
@@ -156,7 +164,7 @@ impl Groups {
             let of_topic = self.offsets.of_group(&group).filter(|(name, ..)| &***name == topic);
             let gone: Vec<_> =
                 of_topic.map(|(name, partition, _)| tombstone(&group, name, partition)).collect();
-            gone.into_iter().for_each(|record| self.write(record, out));
+            self.forget(gone, out);
             if out.records.len() >= EXPIRED_MAX {
                 return false;
             }
@@ -203,7 +211,7 @@ impl Groups {
             .collect();
         let tombstones = if group.is_empty() { group.tombstones(id) } else { Vec::new() };
         out.expired += gone.len() as u64;
-        gone.into_iter().for_each(|record| self.write(record, out));
+        self.forget(gone, out);
         if !self.offsets.has_any(id) {
             tombstones.into_iter().for_each(|record| self.write(record, out));
         }

@@ -115,9 +115,13 @@ impl Desk {
         }
     }
 
-    pub(super) fn take(&mut self, out: Output) {
-        // As the host does: a step that wrote nothing waits for what is in flight, and for nothing else.
+    pub(super) fn take(&mut self, mut out: Output) {
+        // As the host does: a step that wrote nothing waits for what is in flight, and for nothing else. One that may be cut is.
         if self.is_slow && !(out.records.is_empty() && self.in_flight.is_empty()) {
+            let mut pieces: Vec<Vec<Record>> = out.pieces(1).into_iter().map(<[Record]>::to_vec).collect();
+            out.records = pieces.pop().unwrap_or_default();
+            let alone = |records| Output { records, ..Output::default() };
+            self.in_flight.extend(pieces.into_iter().map(alone));
             self.in_flight.push_back(out);
         } else {
             self.committed(out);

@@ -302,6 +302,23 @@ fn a_deleted_topic_is_forgotten() {
 }
 
 #[test]
+fn what_is_forgotten_of_many_partitions_is_cut_in_pieces() {
+    // Could break: more than a record batch holds at once, so that nothing is ever forgotten.
+    let mut desk = Desk::new();
+    let topic: Arc<str> = "t".repeat(200).into();
+    let Command::CommitOffsets(mut commit) = commit("", -1, &topic, 5) else { panic!("a commit") };
+    commit.offsets = (0..50).map(|partition| NewOffset { partition, ..commit.offsets[0].clone() }).collect();
+    desk.now_ask(Command::CommitOffsets(commit));
+    let mut out = Output::default();
+    assert!(desk.groups.forget_topic(&topic, &mut out));
+    let sizes: Vec<usize> = out.pieces(1000).into_iter().map(<[Record]>::len).collect();
+    assert_eq!((sizes.iter().sum::<usize>(), sizes.iter().max()), (50, Some(&3)), "269 bytes each");
+    assert_eq!(out.pieces(1).len(), 50);
+    assert_eq!(out.pieces(usize::MAX), [&*out.records]);
+    assert!(Output::default().pieces(1).is_empty());
+}
+
+#[test]
 fn a_full_group_takes_nobody_else() {
     let mut desk = Desk::with(GroupSettings { size_max: 2, ..GroupSettings::default() });
     let (ids, generation) = desk.group_of(2);

@@ -85,8 +85,11 @@ pub struct At<'a> {
 /// What a step comes to.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// To be written as one record batch, in this order.
+    /// To be written in this order: as one record batch, or cut in some places ([`Output::pieces`]).
     pub records: Vec<Record>,
+    /// How many records are before each place at which the rest may be lost without harm: whoever reads what is before it goes on
+    /// from there.
+    cuts: Vec<usize>,
     /// Who is answered what, once the records are committed.
     pub replies: Vec<(Ticket, Reply)>,
     /// Offsets that were committed.
@@ -100,6 +103,29 @@ pub struct Output {
 impl Output {
     fn reply(&mut self, ticket: Ticket, reply: Reply) {
         self.replies.push((ticket, reply));
+    }
+
+    /// What follows may be written apart from what is there.
+    fn may_be_cut(&mut self) {
+        self.cuts.push(self.records.len());
+    }
+
+    /// The records in pieces of at most `bytes_max` bytes, as far as they may be cut: each to be written whole, one behind the other.
+    #[must_use]
+    pub fn pieces(&self, bytes_max: usize) -> Vec<&[Record]> {
+        let (mut pieces, mut begin, mut end, mut bytes) = (Vec::with_capacity(1), 0, 0, 0);
+        for cut in self.cuts.iter().copied().chain([self.records.len()]) {
+            let more: usize = self.records[end..cut].iter().map(Record::bytes).sum();
+            if bytes + more > bytes_max && end > begin {
+                pieces.push(&self.records[begin..end]);
+                (begin, bytes) = (end, 0);
+            }
+            (end, bytes) = (cut, bytes + more);
+        }
+        if end > begin {
+            pieces.push(&self.records[begin..end]);
+        }
+        pieces
     }
 }
 
@@ -209,6 +235,7 @@ impl Groups {
         let Self { settings, groups, timers, .. } = self;
         for group in groups.values_mut() {
             group.begin(&mut Step::at(at, settings, timers, out));
+            out.may_be_cut();
         }
     }
 
@@ -257,6 +284,7 @@ impl Groups {
         while let Some(timer) = self.timers.take_due(at.now.monotonic) {
             // A group that is gone has taken its timers with it.
             let _ = self.with_group(at, &timer.group, out, |group, step| group.over(step, &timer.about));
+            out.may_be_cut();
         }
     }
 

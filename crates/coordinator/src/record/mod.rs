@@ -171,8 +171,7 @@ impl Record {
                 offset_bytes(group, topic, value.as_ref().map_or("", |value| &value.metadata))
             }
             Self::Group { group, value } => {
-                let members = value.iter().flat_map(|value| &value.members);
-                AROUND + group.len() + members.map(MemberMetadata::bytes).sum::<usize>()
+                AROUND + group.len() + value.as_ref().map_or(0, GroupMetadata::bytes)
             }
             Self::Consumer { group, change } => AROUND + group.len() + change.bytes(),
         }
@@ -257,6 +256,12 @@ impl CommittedOffset {
 }
 
 impl GroupMetadata {
+    fn bytes(&self) -> usize {
+        let texts = [&self.protocol, &self.leader].into_iter().flatten().chain([&self.protocol_type]);
+        let members = self.members.iter().map(MemberMetadata::bytes);
+        texts.map(|text| text.len()).chain(members).sum()
+    }
+
     fn encode(&self) -> Vec<u8> {
         let value = GroupMetadataValue {
             protocol_type: Cow::Borrowed(&self.protocol_type),

@@ -20,6 +20,8 @@ pub(super) struct Reader {
     pub(super) topics: BTreeSet<Uuid>,
     /// What it was to have before.
     pub(super) before: Partitions,
+    /// It is being answered, so that it hears of what it gets sooner than anybody else.
+    pub(super) asks: bool,
 }
 
 /// What each member is to have, by its id.
@@ -69,8 +71,8 @@ fn uniform(readers: &[Reader], counts: &BTreeMap<Uuid, i32>) -> Targets {
     shares.into_iter().map(|share| (share.reader.id.clone(), by_topics(share.has))).collect()
 }
 
-/// Each partition that nobody has goes to whoever has least of those that can read it. What few can read goes first, so that it
-/// does not find them full.
+/// Each partition that nobody has goes to whoever has least of those that can read it, and of those to whoever asks: the others
+/// hear of it with their next heartbeats. What few can read goes first, so that it does not find them full.
 fn distribute(shares: &mut [Share<'_>], free: BTreeSet<(Uuid, i32)>) {
     let mut readers: BTreeMap<Uuid, Vec<usize>> = BTreeMap::new();
     for (place, share) in shares.iter().enumerate() {
@@ -82,12 +84,12 @@ fn distribute(shares: &mut [Share<'_>], free: BTreeSet<(Uuid, i32)>) {
     order.sort_by_key(|(topic, readers)| (readers.len(), **topic));
     let mut free = by_topics(free);
     for (topic, readers) in order {
-        let size = |place: usize| Reverse((shares[place].has.len(), place));
-        let mut least: BinaryHeap<_> = readers.iter().map(|place| size(*place)).collect();
+        let rank = |place: usize| Reverse((shares[place].has.len(), !shares[place].reader.asks, place));
+        let mut least: BinaryHeap<_> = readers.iter().map(|place| rank(*place)).collect();
         for number in free.remove(topic).unwrap_or_default() {
-            let Some(Reverse((size, place))) = least.pop() else { break };
+            let Some(Reverse((size, is_silent, place))) = least.pop() else { break };
             shares[place].has.insert((*topic, number));
-            least.push(Reverse((size + 1, place)));
+            least.push(Reverse((size + 1, is_silent, place)));
         }
     }
 }

@@ -8,7 +8,7 @@ fn topic(number: u8) -> Uuid {
 
 fn reader(id: &str, topics: &[u8], before: Partitions) -> Reader {
     let topics = topics.iter().map(|number| topic(*number)).collect();
-    Reader { id: id.into(), instance_id: None, topics, before }
+    Reader { id: id.into(), instance_id: None, topics, before, asks: false }
 }
 
 fn counts(of: &[(u8, i32)]) -> BTreeMap<Uuid, i32> {
@@ -38,6 +38,16 @@ fn whoever_comes_gets_a_fair_share_and_the_others_keep_the_rest() {
     assert_eq!(sizes(&second), [5, 4]);
     let kept = second["a"].iter().all(|(topic, numbers)| numbers.is_subset(&first["a"][topic]));
     assert!(kept, "nothing moves to whom it was taken from");
+}
+
+#[test]
+fn of_those_who_have_least_whoever_asks_gets_more() {
+    let has = |number: i32| Partitions::from([(topic(1), BTreeSet::from([number]))]);
+    let mut readers = [reader("a", &[1], has(0)), reader("b", &[1], has(1)), reader("c", &[1], has(2))];
+    readers[1].asks = true;
+    // Somebody who had the last one has left.
+    assert_eq!(sizes(&uniform(&readers, &counts(&[(1, 4)]))), [1, 2, 1]);
+    assert_eq!(sizes(&uniform(&readers, &counts(&[(1, 6)]))), [2, 2, 2]);
 }
 
 #[test]

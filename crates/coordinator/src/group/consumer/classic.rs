@@ -96,7 +96,7 @@ impl ConsumerGroup {
         reads: &Subscription,
         has_changed: bool,
     ) {
-        self.retarget(step);
+        self.retarget(step, id);
         self.reconcile(step, id, Some(&reads.owned), has_changed);
     }
 

@@ -117,7 +117,7 @@ impl ConsumerGroup {
         }
         let has_changed = self.hear(step, &id, beat);
         self.refresh(step, has_changed);
-        self.retarget(step);
+        self.retarget(step, &id);
         let is_other = self.reconcile(step, &id, beat.owned.as_ref(), has_changed);
         self.heard_of(step, &id);
         let current = &self.members[&id].current;

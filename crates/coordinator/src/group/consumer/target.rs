@@ -60,16 +60,16 @@ impl ConsumerGroup {
         true
     }
 
-    /// Computes what everybody is to have, if that was done for an older epoch; in a large group not always at once: whoever is
+    /// Computes what everybody is to have, while `asker` is answered, if that was done for an older epoch; in a large group not always at once: whoever is
     /// heard of later sees to it.
-    pub(super) fn retarget(&mut self, step: &mut Step<'_>) {
+    pub(super) fn retarget(&mut self, step: &mut Step<'_>, asker: &Arc<str>) {
         let now = step.now.monotonic;
         if !self.has_to_assign() || !self.pace.allows(now) {
             return;
         }
         let mut counts: BTreeMap<Uuid, i32> = BTreeMap::new();
         let readers: Vec<Reader> =
-            self.members.keys().map(|id| self.reader(id, step.topics, &mut counts)).collect();
+            self.members.keys().map(|id| self.reader(id, asker, step.topics, &mut counts)).collect();
         let partitions: i32 = counts.values().sum();
         self.pace.charge(now, readers.len() + usize::try_from(partitions).unwrap_or(0));
         let targets = assignor::assign(self.assignor(step.settings), &readers, &counts);
@@ -82,7 +82,13 @@ impl ConsumerGroup {
         self.write(step, ConsumerRecord::TargetEpoch(Some(value)));
     }
 
-    fn reader(&self, id: &Arc<str>, topics: &dyn Topics, counts: &mut BTreeMap<Uuid, i32>) -> Reader {
+    fn reader(
+        &self,
+        id: &Arc<str>,
+        asker: &Arc<str>,
+        topics: &dyn Topics,
+        counts: &mut BTreeMap<Uuid, i32>,
+    ) -> Reader {
         let member = &self.members[id];
         let names = self.subscribed.of(&member.subscription);
         let mut read = BTreeSet::new();
@@ -95,6 +101,7 @@ impl ConsumerGroup {
             instance_id: member.subscription.instance_id.clone(),
             topics: read,
             before: self.targets.get(id).cloned().unwrap_or_default(),
+            asks: id == asker,
         }
     }
 }
