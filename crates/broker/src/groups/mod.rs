@@ -9,6 +9,7 @@ mod image;
 mod load;
 pub(crate) mod planted;
 mod seat;
+mod serving;
 mod upkeep;
 
 use std::cell::{Cell, RefCell};
@@ -28,7 +29,8 @@ use tokio::sync::Notify;
 use wire::error::ErrorCode;
 
 use self::planted::Plan;
-use self::seat::{Answer, Asked};
+use self::seat::Asked;
+use self::serving::Answer;
 use crate::connection::Connection;
 use crate::dispatch::Caller;
 use crate::error_map;

@@ -1,7 +1,6 @@
 //! One coordinator with its partition: what it writes, and who waits for what.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,34 +11,23 @@ use coordinator::group::command::{Command, Reply, Ticket};
 use coordinator::group::{
     BATCH_BYTES_MAX, GroupCounts, GroupSettings, GroupSummary, Groups, Now, Output, Rewritten,
 };
-use coordinator::record::{ConsumerRecord, Record};
+use coordinator::record::Record;
 use env::Instant;
-use rustc_hash::FxBuildHasher;
 use storage::id::PartitionId;
 use tokio::sync::{Notify, oneshot};
 use wire::error::ErrorCode;
 
-use super::forming::{FORMING_BYTES_MAX, Forming};
+use super::forming::FORMING_BYTES_MAX;
 use super::image::GroupsImage;
 use super::load;
 use super::planted::{Plan, planted};
 use super::room_for_writes;
+use super::serving::{Answer, Serving, Tell};
 use crate::pump::Waiter;
 use crate::server::Broker;
 
 /// A step that takes more is cut in pieces, where it may be.
 const PIECE_BYTES_MAX: usize = 128 << 10;
-
-/// What somebody who has asked is told.
-pub(super) struct Answer {
-    /// The reply, or why there is none.
-    pub(super) reply: Result<Reply, ErrorCode>,
-    /// The commit that released it.
-    pub(super) commit: Option<u64>,
-}
-
-/// Whoever has asked is told by calling it, once.
-pub(super) type Tell = Box<dyn FnOnce(Answer)>;
 
 /// What comes of asking.
 pub(super) enum Asked {
@@ -67,24 +55,6 @@ pub(crate) struct Seat {
     is_left: Cell<bool>,
     /// The last attempt to read the partition failed.
     is_unreadable: Cell<bool>,
-}
-
-/// A coordinator that has read its partition.
-struct Serving {
-    groups: Groups,
-    next_ticket: Ticket,
-    /// Whoever waits, for a commit or for others.
-    waiting: HashMap<Ticket, Tell, FxBuildHasher>,
-    /// What steps since the last record batch have to write: the next one.
-    forming: Option<Forming>,
-    /// The number of the next record batch.
-    next_batch: u64,
-    /// Replies behind batches that are not committed yet, oldest first.
-    parked: VecDeque<(u64, Vec<(Ticket, Reply)>)>,
-    /// The last batch, forming or in flight, while it is not committed.
-    last_batch: Option<u64>,
-    /// Who waits for a batch to be committed, oldest first.
-    barriers: VecDeque<(u64, oneshot::Sender<()>)>,
 }
 
 impl Seat {
@@ -143,16 +113,7 @@ impl Seat {
         if self.is_left.get() {
             return;
         }
-        self.serving.replace(Some(Serving {
-            groups,
-            next_ticket: 0,
-            waiting: HashMap::default(),
-            forming: None,
-            next_batch: 0,
-            parked: VecDeque::new(),
-            last_batch: None,
-            barriers: VecDeque::new(),
-        }));
+        self.serving.replace(Some(Serving::new(groups)));
         let now = broker.groups.now();
         let image = GroupsImage(broker);
         self.step(broker, 0, |serving, out| serving.groups.begin(image.at(now), out));
@@ -217,8 +178,7 @@ impl Seat {
         }
         let image = GroupsImage(broker);
         self.step(broker, answered_in, |serving, out| {
-            let ticket = serving.take_ticket();
-            serving.waiting.insert(ticket, tell);
+            let ticket = serving.wait(tell);
             serving.groups.decide(image.at(now), ticket, command, out);
         });
     }
@@ -313,10 +273,7 @@ impl Seat {
     /// Resolves when all that was written so far is committed; false when it was not.
     pub(super) async fn all_committed(&self) -> bool {
         let (tell, told) = oneshot::channel();
-        self.with(|serving| match serving.last_batch {
-            Some(batch) => serving.barriers.push_back((batch, tell)),
-            None => drop(tell.send(())),
-        });
+        self.with(|serving| serving.wait_for_all(tell));
         told.await.is_ok()
     }
 
@@ -340,15 +297,11 @@ impl Seat {
             return self.refuse(ErrorCode::UNKNOWN_SERVER_ERROR, out.replies);
         }
         let writes = !out.records.is_empty();
-        let ready = self.with(|serving| match serving.last_batch {
-            None => out.replies,
-            Some(_) if planted!(self.plan, AnsweredUnwritten) => out.replies,
-            Some(_) if !writes && planted!(self.plan, ReadsOvertake) => out.replies,
-            Some(batch) => {
-                serving.parked.push_back((batch, std::mem::take(&mut out.replies)));
-                Vec::new()
-            }
-        });
+        let ready = match writes {
+            _ if planted!(self.plan, AnsweredUnwritten) => Some(out.replies),
+            false if planted!(self.plan, ReadsOvertake) => Some(out.replies),
+            _ => self.with(|serving| serving.park(out.replies)),
+        };
         if is_large {
             self.hand_over_as(broker, answered_in);
         } else if writes {
@@ -375,9 +328,7 @@ impl Seat {
 
     /// A step added to the batch that forms: it is written with its group, or at once when it has become large.
     fn announce(self: &Rc<Self>, broker: &Rc<Broker>, answered_in: u64) {
-        let Some((requests, bytes)) =
-            self.with(|serving| serving.forming.as_mut().map(Forming::announced)).flatten()
-        else {
+        let Some((requests, bytes)) = self.with(Serving::announced).flatten() else {
             return;
         };
         if requests == 1 {
@@ -419,7 +370,7 @@ impl Seat {
 
     fn release(&self, replies: Vec<(Ticket, Reply)>, commit: Option<u64>) {
         for (ticket, reply) in replies {
-            if let Some(tell) = self.with(|serving| serving.waiting.remove(&ticket)).flatten() {
+            if let Some(tell) = self.with(|serving| serving.take(ticket)).flatten() {
                 tell(Answer { reply: Ok(reply), commit });
             }
         }
@@ -428,7 +379,7 @@ impl Seat {
     /// Tells whoever was to hear of a step that can't be written, and begins anew.
     fn refuse(&self, error: ErrorCode, replies: Vec<(Ticket, Reply)>) {
         for (ticket, _) in replies {
-            if let Some(tell) = self.with(|serving| serving.waiting.remove(&ticket)).flatten() {
+            if let Some(tell) = self.with(|serving| serving.take(ticket)).flatten() {
                 tell(Answer { reply: Err(error), commit: None });
             }
         }
@@ -438,62 +389,11 @@ impl Seat {
     /// Throws the coordinator away; whoever waits looks for it again.
     fn give_up(&self) {
         if let Some(serving) = self.serving.take() {
-            for tell in serving.waiting.into_values() {
+            for tell in serving.into_waiting() {
                 tell(Answer { reply: Err(ErrorCode::NOT_COORDINATOR), commit: None });
             }
         }
         self.changed.notify_one();
-    }
-}
-
-/// Whether a record is not written, by mistake.
-fn is_left_out(record: &Record, plan: Plan) -> bool {
-    match record {
-        Record::Consumer { change: ConsumerRecord::Epoch(_), .. } => planted!(plan, EpochNotWritten),
-        Record::Consumer { change, .. } if change.is_tombstone() => planted!(plan, LeavingNotWritten),
-        _ => false,
-    }
-}
-
-impl Serving {
-    fn take_ticket(&mut self) -> Ticket {
-        self.next_ticket += 1;
-        self.next_ticket
-    }
-
-    /// Adds records to the batch that forms; the size of what is too much.
-    fn keep(&mut self, records: &[Record], wall_ms: impl FnOnce() -> i64, plan: Plan) -> Result<(), usize> {
-        let written = records.iter().filter(|record| !is_left_out(record, plan));
-        let forming = self.forming.get_or_insert_with(|| Forming::new(wall_ms()));
-        forming.append(written)?;
-        if forming.is_empty() {
-            self.forming = None;
-        } else {
-            self.last_batch = Some(self.next_batch);
-        }
-        Ok(())
-    }
-
-    fn take_forming(&mut self) -> Option<(u64, Forming)> {
-        let forming = self.forming.take()?;
-        self.next_batch += 1;
-        Some((self.next_batch - 1, forming))
-    }
-
-    /// What waits for batches up to `batch`, which are all committed.
-    fn committed(&mut self, batch: u64) -> Vec<(Ticket, Reply)> {
-        if self.last_batch == Some(batch) {
-            self.last_batch = None;
-        }
-        while let Some((_, tell)) = self.barriers.pop_front_if(|(waits_for, _)| *waits_for <= batch) {
-            // Whoever waited may be gone.
-            let _ = tell.send(());
-        }
-        let mut ready = Vec::new();
-        while let Some((_, replies)) = self.parked.pop_front_if(|(parked, _)| *parked <= batch) {
-            ready.extend(replies);
-        }
-        ready
     }
 }
 
