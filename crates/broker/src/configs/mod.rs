@@ -23,6 +23,7 @@ mod read_only;
 mod resource;
 pub(crate) mod topic;
 mod topic_table;
+mod without_use;
 
 use std::borrow::Cow;
 

@@ -13,7 +13,7 @@ use super::changes::Changes;
 use super::connections_per_ip::{OF_ALL, OVERRIDES, may_be_together};
 use super::known::{Kind, Known, type_number};
 use super::{ConfigSource, Described, Refusal, Synonym, check_broker_id, invalid_request};
-use super::{read_only, topic_table};
+use super::{read_only, topic_table, without_use};
 
 /// A config that the broker was started with.
 #[derive(Clone, Debug)]
@@ -118,7 +118,8 @@ fn dynamic(name: &str) -> Option<Known> {
         let kind = if topic_name == "retention.ms" { Kind::Long(i64::MIN) } else { known.kind };
         Some(Known { name: broker_name_of(topic_name)?, kind, ..*known })
     };
-    DYNAMIC.iter().find(|known| known.name == name).copied().or_else(of_topic)
+    let of_use = DYNAMIC.iter().find(|known| known.name == name).copied().or_else(of_topic);
+    of_use.or_else(|| without_use::find(name))
 }
 
 /// Whether a config has a value only where somebody has set it.
@@ -281,8 +282,12 @@ pub(super) fn check(origins: &Origins<'_>, of: &str, changes: &Changes) -> Resul
     for (name, value) in changes {
         if let (Some(known), Some(value)) = (dynamic(name), value) {
             known.check(value).or_else(|error| invalid_request(error.to_string()))?;
+            let current = origins.of(name).into_iter().find_map(|synonym| synonym.value).unwrap_or_default();
+            without_use::check_threads(name, value, &current).map_or(Ok(()), invalid_request)?;
         }
     }
+    let names: Vec<&str> = changes.keys().map(String::as_str).collect();
+    without_use::refusal(of, &names).map_or(Ok(()), invalid_request)?;
     let [of_all, overrides] = [OF_ALL, OVERRIDES].map(|name| origins.in_force_after(of, changes, name));
     match may_be_together(&of_all, &overrides) {
         true => Ok(()),
