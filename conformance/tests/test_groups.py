@@ -349,6 +349,7 @@ def test_ten_thousand_offsets_are_deleted(start_broker):
         assert [len(committed(broker, group, topic, 10_000)) for group in groups] == [0, 10_000]
         answer = connection.ask("DeleteTopics", 6, TimeoutMs=60_000, Topics=[{"Name": topic}])
         assert [response["ErrorCode"] for response in answer["Responses"]] == [0]
+    assert [len(committed(broker, group, topic, 10_000)) for group in groups] == [0, 0]
     broker.kill()
     broker.start()
     raw.wait_for_coordinator(broker)

@@ -168,6 +168,7 @@ BROKER_CHANGES = {
     "no verification": [("transaction.partition.verification.enable", SET, "maybe")],
     "tiered storage": [("remote.fetch.max.wait.ms", SET, "600")],
     "too short a wait for tiered storage": [("remote.fetch.max.wait.ms", SET, "0")],
+    "too few threads of tiered storage": [("remote.log.reader.threads", SET, "1")],
     "too few connections a second": [("max.connection.creation.rate", SET, "-1")],
     "a cleaner's pause": [("log.cleaner.backoff.ms", SET, "100")],
     "cleaning": [("log.cleaner.min.cleanable.ratio", SET, "0.1"), ("log.preallocate", SET, "true")],

@@ -53,7 +53,7 @@ const fn words(key: ApiKey) -> &'static str {
              unknown resource type"
         }
         IncrementalAlterConfigs => {
-            "a broker's dynamic configs that mean nothing here are kept as unknown ones are; an unknown operation is \
+            "a broker's dynamic configs that mean nothing here are kept and change nothing; an unknown operation is \
              INVALID_REQUEST with a text (Kafka: UNKNOWN_SERVER_ERROR)"
         }
         AlterConfigs => "a topic that is named twice is INVALID_REQUEST (Kafka never answers)",

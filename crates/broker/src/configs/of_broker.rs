@@ -286,8 +286,9 @@ pub(super) fn check(origins: &Origins<'_>, of: &str, changes: &Changes) -> Resul
             without_use::check_threads(name, value, &current).map_or(Ok(()), invalid_request)?;
         }
     }
-    let names: Vec<&str> = changes.keys().map(String::as_str).collect();
-    without_use::refusal(of, &names).map_or(Ok(()), invalid_request)?;
+    let set: Vec<&str> =
+        changes.iter().filter(|(_, to)| to.is_some()).map(|(name, _)| name.as_str()).collect();
+    without_use::refusal(of, &set).map_or(Ok(()), invalid_request)?;
     let [of_all, overrides] = [OF_ALL, OVERRIDES].map(|name| origins.in_force_after(of, changes, name));
     match may_be_together(&of_all, &overrides) {
         true => Ok(()),

@@ -44,12 +44,16 @@ pub(super) fn check_threads(name: &str, value: &str, current: &str) -> Option<St
     ))
 }
 
-const POOLS: [&str; 5] = [
+const POOLS: [&str; 9] = [
     "background.threads",
     "num.io.threads",
     "num.network.threads",
     "num.recovery.threads.per.data.dir",
     "num.replica.fetchers",
+    "remote.log.manager.copier.thread.pool.size",
+    "remote.log.manager.expiration.thread.pool.size",
+    "remote.log.manager.follower.thread.pool.size",
+    "remote.log.reader.threads",
 ];
 
 const OF_LISTENERS: [&str; 10] = [

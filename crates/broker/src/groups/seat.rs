@@ -229,18 +229,22 @@ impl Seat {
         let is_gone = |topic: &str| broker.topic(topic).is_none();
         let gone = self.with(|serving| serving.groups.topics_with_offsets(is_gone)).unwrap_or_default();
         for topic in gone {
-            if is_gone(&topic) && !self.forget_topic(broker, &topic).await {
+            if !self.forget_topic(broker, &topic).await {
                 return;
             }
         }
     }
 
-    /// Forgets what was committed of a topic; false when nothing is written at present.
+    /// Forgets what was committed of a topic that is gone; false when nothing is written at present. What is committed of another
+    /// one of its name, made while this waits, stays.
     pub(super) async fn forget_topic(self: &Rc<Self>, broker: &Rc<Broker>, topic: &str) -> bool {
         let mut is_done = false;
         while !is_done && self.is_serving() {
             if room_for_writes(broker).await.is_err() {
                 return false;
+            }
+            if broker.topic(topic).is_some() {
+                return true;
             }
             self.step(broker, 0, |serving, out| is_done = serving.groups.forget_topic(topic, out));
         }

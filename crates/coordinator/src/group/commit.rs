@@ -13,8 +13,8 @@ use super::offsets::tombstone;
 use super::{At, Groups, Now, Output, exceeds_batch};
 use crate::record::{CommittedOffset, Record, offset_bytes};
 
-/// Offsets that expire in one step, about: others are to be heard in between.
-const EXPIRED_MAX: usize = 4096;
+/// Offsets that are forgotten in one step, about: others are to be heard in between.
+const FORGOTTEN_MAX: usize = 4096;
 
 impl Groups {
     pub(super) fn commit_offsets(
@@ -159,13 +159,15 @@ impl Groups {
 
     /// Forgets what groups committed of topics that are deleted; to be called until it says that it is done.
     pub fn forget_topic(&mut self, topic: &str, out: &mut Output) -> bool {
-        let groups: Vec<Arc<str>> = self.offsets.groups_with(topic).take(EXPIRED_MAX).cloned().collect();
+        let groups: Vec<Arc<str>> = self.offsets.groups_with(topic).take(FORGOTTEN_MAX).cloned().collect();
         for group in groups {
             let of_topic = self.offsets.of_group(&group).filter(|(name, ..)| &***name == topic);
-            let gone: Vec<_> =
-                of_topic.map(|(name, partition, _)| tombstone(&group, name, partition)).collect();
+            let gone: Vec<_> = of_topic
+                .take(FORGOTTEN_MAX)
+                .map(|(name, partition, _)| tombstone(&group, name, partition))
+                .collect();
             self.forget(gone, out);
-            if out.records.len() >= EXPIRED_MAX {
+            if out.records.len() >= FORGOTTEN_MAX {
                 return false;
             }
         }
@@ -183,12 +185,12 @@ impl Groups {
         let from =
             (after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded), std::ops::Bound::Unbounded);
         let ids: Vec<Arc<str>> =
-            self.groups.range::<Arc<str>, _>(from).map(|(id, _)| id.clone()).take(EXPIRED_MAX).collect();
+            self.groups.range::<Arc<str>, _>(from).map(|(id, _)| id.clone()).take(FORGOTTEN_MAX).collect();
         let mut last = None;
         for id in ids {
             self.expire_group(now, &id, out);
             last = Some(id);
-            if out.records.len() >= EXPIRED_MAX {
+            if out.records.len() >= FORGOTTEN_MAX {
                 break;
             }
         }
@@ -207,6 +209,8 @@ impl Groups {
             .offsets
             .of_group(id)
             .filter(|(topic, _, of)| !group.is_subscribed_to(topic) && is_over(of))
+            // What is left has its turn with the next look.
+            .take(FORGOTTEN_MAX)
             .map(|(topic, partition, _)| tombstone(id, topic, partition))
             .collect();
         let tombstones = if group.is_empty() { group.tombstones(id) } else { Vec::new() };
