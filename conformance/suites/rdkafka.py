@@ -11,7 +11,7 @@ from pathlib import Path
 
 from suites import process
 from suites.place import command, emptied, folder, once
-from suites.reasons import TRANSACTIONS
+from suites.reasons import RACE, TRANSACTIONS
 
 NAME = "rdkafka"
 WHAT = "The crate rdkafka 0.39.0, its tests in `tests/`"
@@ -26,7 +26,10 @@ SHORT = (
     "test_admin::test_groups",
     "test_metadata::test_group_membership",
 )
-REASONS = (("test_transactions::*", TRANSACTIONS),)
+REASONS = (
+    ("test_transactions::*", TRANSACTIONS),
+    ("test_low_producers::test_base_producer_timeout", RACE),
+)
 # Seconds, of each program.
 LIMIT = 150
 RESULT = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. (?:.*?)(ok|FAILED|ignored)\b", re.MULTILINE)
