@@ -7,6 +7,8 @@ use super::connections_per_ip::{OverridesError, read_overrides};
 pub(super) enum Kind {
     /// 32 bits, both bounds included.
     Int(i32, i32),
+    /// A number of threads.
+    Threads,
     /// 64 bits, from this on.
     Long(i64),
     /// A level of gzip.
@@ -33,6 +35,10 @@ pub(super) struct Known {
     pub(super) default: &'static str,
     /// What it does, in a sentence.
     pub(super) doc: &'static str,
+}
+
+pub(super) const fn known(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Known {
+    Known { name, kind, default, doc }
 }
 
 /// A value that is none; the texts are Kafka's.
@@ -81,7 +87,7 @@ impl Known {
         match self.kind {
             Kind::Bool => type_number::BOOLEAN,
             Kind::OneOf(_) | Kind::ConnectionOverrides => type_number::STRING,
-            Kind::Int(..) | Kind::GzipLevel => type_number::INT,
+            Kind::Int(..) | Kind::Threads | Kind::GzipLevel => type_number::INT,
             Kind::Long(_) => type_number::LONG,
             Kind::Ratio => type_number::DOUBLE,
             Kind::SomeOf(_) | Kind::ThrottledReplicas => type_number::LIST,
@@ -92,13 +98,15 @@ impl Known {
     pub(super) fn check(&self, value: &str) -> Result<(), ValueError> {
         let refuse = |why: String| Err(ValueError::Value { name: self.name, value: value.to_owned(), why });
         let trimmed = value.trim();
+        let check_int = |min: i32, max: i32| match trimmed.parse::<i32>() {
+            Err(_) => refuse("Not a number of type INT".to_owned()),
+            Ok(number) if number < min => refuse(format!("Value must be at least {min}")),
+            Ok(number) if number > max => refuse(format!("Value must be no more than {max}")),
+            Ok(_) => Ok(()),
+        };
         match self.kind {
-            Kind::Int(min, max) => match trimmed.parse::<i32>() {
-                Err(_) => refuse("Not a number of type INT".to_owned()),
-                Ok(number) if number < min => refuse(format!("Value must be at least {min}")),
-                Ok(number) if number > max => refuse(format!("Value must be no more than {max}")),
-                Ok(_) => Ok(()),
-            },
+            Kind::Int(min, max) => check_int(min, max),
+            Kind::Threads => check_int(1, i32::MAX),
             Kind::Long(min) => match trimmed.parse::<i64>() {
                 Err(_) => refuse("Not a number of type LONG".to_owned()),
                 Ok(number) if number < min => refuse(format!("Value must be at least {min}")),

@@ -11,7 +11,7 @@ use cluster::metadata::{ConfigKind, Image, broker_name_of, topic_name_of};
 
 use super::changes::Changes;
 use super::connections_per_ip::{OF_ALL, OVERRIDES, may_be_together};
-use super::known::{Kind, Known, type_number};
+use super::known::{Kind, Known, known, type_number};
 use super::{ConfigSource, Described, Refusal, Synonym, check_broker_id, invalid_request};
 use super::{read_only, topic_table, without_use};
 
@@ -106,7 +106,7 @@ const DYNAMIC: [Known; 7] = [
 
 /// Rates are taken and change nothing yet: there are no other replicas and no other directories. Without a default, as in Kafka.
 const fn throttle(name: &'static str, doc: &'static str) -> Known {
-    Known { name, kind: Kind::Long(0), default: "", doc }
+    known(name, Kind::Long(0), "", doc)
 }
 
 /// A config that may be set while the broker runs, under its name.
@@ -282,8 +282,11 @@ pub(super) fn check(origins: &Origins<'_>, of: &str, changes: &Changes) -> Resul
     for (name, value) in changes {
         if let (Some(known), Some(value)) = (dynamic(name), value) {
             known.check(value).or_else(|error| invalid_request(error.to_string()))?;
-            let current = origins.of(name).into_iter().find_map(|synonym| synonym.value).unwrap_or_default();
-            without_use::check_threads(name, value, &current).map_or(Ok(()), invalid_request)?;
+            if matches!(known.kind, Kind::Threads) {
+                let current =
+                    origins.of(name).into_iter().find_map(|synonym| synonym.value).unwrap_or_default();
+                without_use::check_threads(name, value, &current).map_or(Ok(()), invalid_request)?;
+            }
         }
     }
     let set: Vec<&str> =

@@ -3,11 +3,7 @@
 //! The texts of refusals are Kafka's. A config that nothing here uses yet is checked and kept all the same, so that
 //! tools which set it go on working.
 
-use super::known::{Kind, Known};
-
-const fn known(name: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Known {
-    Known { name, kind, default, doc }
-}
+use super::known::{Kind, Known, known};
 
 /// Begins the names of configs that Kafka has for its own tests: taken, but shown only where they are set.
 const INTERNAL: &str = "internal.";

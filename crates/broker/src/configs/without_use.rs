@@ -2,7 +2,7 @@
 //!
 //! What sets them goes on working: they are checked as Kafka does, kept, shown once they are set, and change nothing.
 
-use super::known::{Kind, Known};
+use super::known::{Kind, Known, known};
 
 /// Whether there is one of this name, and what it takes.
 pub(super) fn find(name: &str) -> Option<Known> {
@@ -29,9 +29,7 @@ pub(super) fn refusal(of: &str, names: &[&str]) -> Option<String> {
 /// Why a pool of threads may not become this large, if so: Kafka goes up to double and down to half at a time.
 pub(super) fn check_threads(name: &str, value: &str, current: &str) -> Option<String> {
     let (wanted, current) = (value.trim().parse::<i32>().ok()?, current.trim().parse::<i32>().ok()?);
-    let why = if !POOLS.contains(&name) {
-        return None;
-    } else if wanted < current / 2 {
+    let why = if wanted < current / 2 {
         "should be at least half"
     } else if wanted > current.saturating_mul(2) {
         "should not be greater than double"
@@ -43,18 +41,6 @@ pub(super) fn check_threads(name: &str, value: &str, current: &str) -> Option<St
          {name}={wanted}, value {why} the current value {current} for configuration Invalid dynamic configuration"
     ))
 }
-
-const POOLS: [&str; 9] = [
-    "background.threads",
-    "num.io.threads",
-    "num.network.threads",
-    "num.recovery.threads.per.data.dir",
-    "num.replica.fetchers",
-    "remote.log.manager.copier.thread.pool.size",
-    "remote.log.manager.expiration.thread.pool.size",
-    "remote.log.manager.follower.thread.pool.size",
-    "remote.log.reader.threads",
-];
 
 const OF_LISTENERS: [&str; 10] = [
     "ssl.key.password",
@@ -93,54 +79,50 @@ const OF_ONE_BROKER: [&str; 21] = [
     "ssl.trustmanager.algorithm",
 ];
 
-const fn int(name: &'static str, min: i32, default: &'static str, doc: &'static str) -> Known {
-    Known { name, kind: Kind::Int(min, i32::MAX), default, doc }
-}
-
-const fn long(name: &'static str, min: i64, default: &'static str, doc: &'static str) -> Known {
-    Known { name, kind: Kind::Long(min), default, doc }
-}
-
-const fn flag(name: &'static str, default: &'static str, doc: &'static str) -> Known {
-    Known { name, kind: Kind::Bool, default, doc }
-}
+const CLEANER: &str = "Of the log cleaner; not used here.";
+const TIERED: &str = "Of tiered storage; not used here.";
 
 const TABLE: [Known; 22] = [
-    int("background.threads", 1, "10", "Threads for what is done in the background; not used here."),
-    flag("follower.fetch.last.tiered.offset.enable", "false", "Of tiered storage; not used here."),
-    int("group.share.assignment.interval.ms", 0, "1000", "Of share groups; not used here."),
-    int("group.streams.assignment.interval.ms", 0, "1000", "Of streams groups; not used here."),
-    long("log.cleaner.backoff.ms", 0, "15000", "Of the log cleaner; not used here."),
-    int("log.cleaner.io.buffer.size", 0, "524288", "Of the log cleaner; not used here."),
-    int("log.cleaner.threads", 0, "1", "Of the log cleaner; not used here."),
-    int("max.connection.creation.rate", 0, "2147483647", "Connections a second; not bounded here."),
-    int("num.io.threads", 1, "8", "Threads for requests; not used here."),
-    int("num.network.threads", 1, "3", "Threads for connections; not used here."),
-    int("num.recovery.threads.per.data.dir", 1, "2", "Threads for starting; not used here."),
-    int("num.replica.fetchers", 1, "1", "Threads for following; not used here."),
-    int("remote.fetch.max.wait.ms", 1, "500", "Of tiered storage; not used here."),
-    long("remote.list.offsets.request.timeout.ms", 1, "30000", "Of tiered storage; not used here."),
-    long(
-        "remote.log.index.file.cache.total.size.bytes",
-        1,
-        "1073741824",
-        "Of tiered storage; not used here.",
+    known(
+        "background.threads",
+        Kind::Threads,
+        "10",
+        "Threads for what is done in the background; not used here.",
     ),
-    int("remote.log.manager.copier.thread.pool.size", 1, "10", "Of tiered storage; not used here."),
-    long(
-        "remote.log.manager.copy.max.bytes.per.second",
-        1,
-        "9223372036854775807",
-        "Of tiered storage; not used here.",
+    known("follower.fetch.last.tiered.offset.enable", Kind::Bool, "false", TIERED),
+    known(
+        "group.share.assignment.interval.ms",
+        Kind::Int(0, i32::MAX),
+        "1000",
+        "Of share groups; not used here.",
     ),
-    int("remote.log.manager.expiration.thread.pool.size", 1, "10", "Of tiered storage; not used here."),
-    long(
-        "remote.log.manager.fetch.max.bytes.per.second",
-        1,
-        "9223372036854775807",
-        "Of tiered storage; not used here.",
+    known(
+        "group.streams.assignment.interval.ms",
+        Kind::Int(0, i32::MAX),
+        "1000",
+        "Of streams groups; not used here.",
     ),
-    int("remote.log.manager.follower.thread.pool.size", 1, "2", "Of tiered storage; not used here."),
-    int("remote.log.reader.threads", 1, "10", "Of tiered storage; not used here."),
-    flag("transaction.partition.verification.enable", "true", "Of transactions; not used here."),
+    known("log.cleaner.backoff.ms", Kind::Long(0), "15000", CLEANER),
+    known("log.cleaner.io.buffer.size", Kind::Int(0, i32::MAX), "524288", CLEANER),
+    known("log.cleaner.threads", Kind::Int(0, i32::MAX), "1", CLEANER),
+    known(
+        "max.connection.creation.rate",
+        Kind::Int(0, i32::MAX),
+        "2147483647",
+        "Connections a second; not bounded here.",
+    ),
+    known("num.io.threads", Kind::Threads, "8", "Threads for requests; not used here."),
+    known("num.network.threads", Kind::Threads, "3", "Threads for connections; not used here."),
+    known("num.recovery.threads.per.data.dir", Kind::Threads, "2", "Threads for starting; not used here."),
+    known("num.replica.fetchers", Kind::Threads, "1", "Threads for following; not used here."),
+    known("remote.fetch.max.wait.ms", Kind::Int(1, i32::MAX), "500", TIERED),
+    known("remote.list.offsets.request.timeout.ms", Kind::Long(1), "30000", TIERED),
+    known("remote.log.index.file.cache.total.size.bytes", Kind::Long(1), "1073741824", TIERED),
+    known("remote.log.manager.copier.thread.pool.size", Kind::Threads, "10", TIERED),
+    known("remote.log.manager.copy.max.bytes.per.second", Kind::Long(1), "9223372036854775807", TIERED),
+    known("remote.log.manager.expiration.thread.pool.size", Kind::Threads, "10", TIERED),
+    known("remote.log.manager.fetch.max.bytes.per.second", Kind::Long(1), "9223372036854775807", TIERED),
+    known("remote.log.manager.follower.thread.pool.size", Kind::Threads, "2", TIERED),
+    known("remote.log.reader.threads", Kind::Threads, "10", TIERED),
+    known("transaction.partition.verification.enable", Kind::Bool, "true", "Of transactions; not used here."),
 ];

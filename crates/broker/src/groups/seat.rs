@@ -86,9 +86,7 @@ impl Seat {
                     self.is_unreadable.set(false);
                     retry_after = load::RETRY_AFTER;
                     self.begin(&broker, groups);
-                    if broker.node().refuses_writes().is_none() {
-                        self.forget_gone(&broker).await;
-                    }
+                    self.forget_gone(&broker).await;
                 }
                 Err(error) => {
                     self.is_unreadable.set(true);

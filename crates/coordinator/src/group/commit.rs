@@ -125,7 +125,7 @@ impl Groups {
                 continue;
             }
             if self.offsets.get(&delete.group, topic, *partition).is_some() {
-                self.forget(vec![tombstone(&delete.group, topic, *partition)], out);
+                self.forget([tombstone(&delete.group, topic, *partition)], out);
             }
             errors.push(ErrorCode::NONE);
         }
@@ -150,7 +150,7 @@ impl Groups {
     }
 
     /// Writes records that delete offsets, each for itself.
-    fn forget(&mut self, gone: Vec<Record>, out: &mut Output) {
+    fn forget(&mut self, gone: impl IntoIterator<Item = Record>, out: &mut Output) {
         for record in gone {
             self.write(record, out);
             out.may_be_cut();

@@ -203,6 +203,12 @@ impl Record {
     }
 }
 
+/// A text as groups keep it; the empty ones, of which there are many, are one.
+#[must_use]
+pub fn shared(text: &str) -> Arc<str> {
+    if text.is_empty() { Arc::default() } else { Arc::from(text) }
+}
+
 /// Bytes that the record of a committed offset takes in a record batch, at most and hardly less.
 pub(crate) fn offset_bytes(group: &str, topic: &str, metadata: &str) -> usize {
     /// Ten bytes of the key, 44 of the value, and what a batch has around a record.
@@ -246,8 +252,7 @@ impl CommittedOffset {
         Ok(Self {
             offset: value.offset,
             leader_epoch: value.leader_epoch,
-            // Most have none, and share it.
-            metadata: if value.metadata.is_empty() { Arc::default() } else { Arc::from(&*value.metadata) },
+            metadata: shared(&value.metadata),
             commit_timestamp_ms: value.commit_timestamp,
             expire_timestamp_ms: Some(value.expire_timestamp).filter(|time| *time != NONE),
             topic_id: value.topic_id,

@@ -18,12 +18,9 @@ pub(crate) mod sync_group;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A string of a request, as coordinators share it; the empty ones, of which there are many, are one.
-fn shared(text: &str) -> Arc<str> {
-    if text.is_empty() { Arc::default() } else { Arc::from(text) }
-}
+use coordinator::record::shared;
 
-/// Likewise, where there may be none.
+/// A string of a request as groups keep it, where there may be none.
 fn shared_if_any(text: Option<&str>) -> Option<Arc<str>> {
     text.map(shared)
 }
